@@ -1,0 +1,6 @@
+"""pytest-batchgate: a repository's quality gates as one graph in parallel workers."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+__all__ = ["__version__"]

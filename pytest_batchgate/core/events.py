@@ -1,0 +1,181 @@
+"""What happened in a run, in the past tense: the one stream every subscriber reads.
+
+Events carry ``at``, seconds on the run's own monotonic clock (0 is its start).
+Terminal, history, reports and the bridge to pytest learn everything from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pytest_batchgate.core.model import Finding, Gate, GateName, GateState
+from pytest_batchgate.core.protocol import CollectedFile, TestResult
+
+OUTCOMES = ("passed", "failed", "skipped", "xfailed", "xpassed", "error", "not_run")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateReport:
+    """How one gate ended.  ``work_s`` is worker time: test durations, or wall time x weight."""
+
+    name: GateName
+    kind: str
+    state: GateState
+    required: bool
+    needs: tuple[GateName, ...]
+    reason: str | None = None
+    started_s: float | None = None  # on the run's clock; None if it never started
+    wall_s: float = 0.0
+    work_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_rss_bytes: int = 0
+    attempts: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)  # by OUTCOMES; tests gates only
+    findings: tuple[Finding, ...] = ()
+    log_path: str | None = None
+    is_service: bool = False
+
+    @property
+    def fails_run(self) -> bool:
+        return self.required and not self.state.good
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How well the run used its workers.  Efficiency is lower bound / wall, 0..1."""
+
+    work_s: float
+    critical_path_s: float
+    critical_path: tuple[GateName, ...]
+    lower_bound_s: float  # max(critical path, work / workers)
+    efficiency: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    verdict: str  # passed, failed, interrupted
+    exit_code: int
+    wall_s: float
+    workers: int
+    gates: tuple[GateReport, ...]
+    schedule: Schedule
+    stop_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    at: float
+    gates: tuple[Gate, ...]
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something the user should know that fails nothing."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateStarted:
+    at: float
+    gate: GateName
+    slots: tuple[int, ...]  # of a command; tests gates spread as they go
+
+
+@dataclass(frozen=True, slots=True)
+class GateBecameReady:
+    """A service answers."""
+
+    at: float
+    gate: GateName
+
+
+@dataclass(frozen=True, slots=True)
+class GateFinished:
+    at: float
+    report: GateReport
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStarted:
+    at: float
+    worker: str  # gw0...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStopped:
+    """``reason`` is None for a worker that ended as told."""
+
+    at: float
+    worker: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FilesListed:
+    at: float
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileWasCollected:
+    """Once per file and environment: the collection that counts."""
+
+    at: float
+    worker: str
+    collected: CollectedFile
+
+
+@dataclass(frozen=True, slots=True)
+class TestsWereRun:
+    """A batch of one file, in the order the worker ran it."""
+
+    __test__ = False
+
+    at: float
+    worker: str
+    collected: CollectedFile
+    results: tuple[TestResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TestWasLost:
+    """A test with no report of its own: its worker died, or a marker cannot be honoured.
+
+    ``outcome`` is failed (a crash), error, or skipped (a need was not good).
+    """
+
+    __test__ = False
+
+    at: float
+    worker: str | None
+    collected: CollectedFile
+    index: int
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    at: float
+    result: RunResult
+
+
+Event: TypeAlias = (
+    RunStarted
+    | Noticed
+    | GateStarted
+    | GateBecameReady
+    | GateFinished
+    | WorkerStarted
+    | WorkerStopped
+    | FilesListed
+    | FileWasCollected
+    | TestsWereRun
+    | TestWasLost
+    | RunFinished
+)
