@@ -23,12 +23,13 @@ NO_GATE = -1
 class TestResult(NamedTuple):
     """One finished test.  ``payload`` is for the bridge to pytest; the core never looks in."""
 
-    __test__ = False
-
-    index: int  # in its CollectedFile
+    index: int  # type: ignore[assignment]  # in its CollectedFile; hides tuple.index
     outcome: str  # passed, failed, skipped, xfailed, xpassed, error
     duration_s: float  # setup, call and teardown together
     payload: object = None
+
+
+TestResult.__test__ = False  # type: ignore[attr-defined]  # in its body it would be a field to mypy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
