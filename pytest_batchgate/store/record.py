@@ -1,0 +1,59 @@
+"""What the history keeps of a run, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pytest_batchgate.core.events import RunResult
+
+
+class FileSample(NamedTuple):
+    """One file in one run.  ``trusted``: every test of it ran, and none failed."""
+
+    tests: int
+    work_s: float
+    collect_s: float
+    trusted: bool
+
+
+class TimedTest(NamedTuple):
+    """One test, as it last ended."""
+
+    file: str
+    nodeid: str
+    duration_s: float
+    outcome: str
+
+
+class GateSample(NamedTuple):
+    """One gate in one run, for statistics."""
+
+    run_id: str
+    started_unix_s: float
+    gate: str
+    kind: str
+    state: str
+    wall_s: float
+    work_s: float
+    cpu_s: float
+    peak_rss_bytes: int
+    attempts: int
+    tests: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A whole run, as it is written down.
+
+    ``narrowed``: the command line left tests out, so that counts and sums say nothing
+    about a full run.
+    """
+
+    run_id: str
+    started_unix_s: float
+    result: RunResult
+    files: Mapping[str, FileSample] = field(default_factory=dict)
+    tests: Sequence[TimedTest] = ()
+    narrowed: bool = False
