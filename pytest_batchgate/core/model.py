@@ -79,6 +79,7 @@ class Command:
     ready: Ready | None = None
     parser: str | None = None
     report: str | None = None  # relative to the rootdir, inside it
+    fail_on_flaky: bool = False
 
     @property
     def is_service(self) -> bool:
@@ -181,6 +182,8 @@ class Config:
     stages: tuple[str, ...] = ()
     mask: tuple[str, ...] = ()
     source: str | None = None  # the file it came from; None when detected
+    # Where keys were written, for messages: ("mask",), ("gates", NAME, KEY), ("gates", NAME, "needs", NEED).
+    places: Mapping[tuple[str, ...], str] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,13 +191,15 @@ class Estimates:
     """What earlier runs recorded, in seconds.  Empty on a first run.
 
     ``commands``: wall time of a command gate.  ``files``: summed test durations
-    of a test file, ``collects``: the time to collect it.  ``tests``: the number of tests of a tests gate.
+    of a test file, ``collects``: the time to collect it.  ``tests``: the number of tests of a tests gate,
+    ``work``: the summed durations of its tests, their files' collection included.
     """
 
     commands: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, float] = field(default_factory=dict)
     collects: Mapping[str, float] = field(default_factory=dict)
     tests: Mapping[str, int] = field(default_factory=dict)
+    work: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

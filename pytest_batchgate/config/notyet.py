@@ -1,0 +1,47 @@
+"""Keys that are part of the schema and whose effect has not landed.
+
+They are read and checked like all others, and refused when a gate that is about
+to run asks for more than their default.  A feature that lands removes its line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from pytest_batchgate.core.model import Config, Gate, GateName, Tests
+from pytest_batchgate.errors import NotYetError
+
+NOT_YET_IN_GATES: Mapping[str, Callable[[Gate], bool]] = {
+    "retries": lambda gate: gate.retries.count > 0,
+    "fail-on-flaky": lambda gate: gate.work.fail_on_flaky,
+    "breaker": lambda gate: gate.breaker is not None,
+    "memory-limit": lambda gate: gate.memory_limit_bytes is not None,
+    "test-timeout": lambda gate: isinstance(gate.work, Tests) and gate.work.test_timeout_s is not None,
+    "leaks": lambda gate: gate.leaks == "fail",
+    "cache": lambda gate: gate.cache == "on",
+    "inputs": lambda gate: gate.inputs is not None,
+    "parser": lambda gate: not isinstance(gate.work, Tests) and gate.work.parser is not None,
+}
+
+NOT_YET_IN_FILE: Mapping[str, Callable[[Config], bool]] = {
+    "mask": lambda config: bool(config.mask),
+}
+
+
+def not_yet(config: Config, selected: Iterable[GateName]) -> NotYetError | None:
+    """The first key, in file order, that asks for what this version cannot do; None if there is none.
+
+    Gates that are not ``selected`` may ask for anything.
+    """
+    for key, asks in NOT_YET_IN_FILE.items():
+        if asks(config):
+            return NotYetError(f"`{key}`", where=config.places.get((key,), config.source))
+    running = frozenset(selected)
+    for gate in config.gates:
+        if gate.name not in running:
+            continue
+        for key, wants in NOT_YET_IN_GATES.items():
+            if wants(gate):
+                where = config.places.get(("gates", gate.name, key), gate.where)
+                return NotYetError(f"`{key}` (gate {gate.name!r})", where=where)
+    return None
