@@ -119,17 +119,10 @@ class History:
     def _connect(self, patience_s: float) -> sqlite3.Connection:
         import sqlite3
 
-        try:
-            mode = self.path.stat()
-        except FileNotFoundError:
-            if self.path.is_symlink():
-                self._seen = _identity(self.path)
-                raise _DamagedError("a link that leads nowhere") from None
-            self._seen = None
-        else:
-            self._seen = _identity(self.path)
-            if not stat.S_ISREG(mode.st_mode):
-                raise _DamagedError("not a regular file")
+        self._seen = _identity(self.path)
+        if self._seen is not None:
+            for name in ("", *_SIDECARS):
+                _check_regular(self.path.with_name(FILE_NAME + name))
         db = sqlite3.connect(self.path, timeout=patience_s, isolation_level=None)
         db.execute("PRAGMA synchronous = NORMAL")  # in WAL mode: a power cut may lose a run, not the file
         return db
@@ -152,9 +145,7 @@ class History:
         for attempt in (1, 2):
             try:
                 return work()
-            except _NewerError as error:
-                self._switch_off(error)
-            except (OSError, MemoryError) as error:
+            except (_NewerError, OSError, MemoryError) as error:
                 self._switch_off(error)
             except (sqlite3.Error, _DamagedError, ValueError, TypeError, OverflowError) as error:
                 if isinstance(error, sqlite3.Error) and _is_busy(error):
@@ -171,11 +162,11 @@ class History:
             with _best_lock(self.folder):
                 if self._seen is None or _identity(self.path) != self._seen:
                     return True  # another run has set it aside already
-                aside = set_aside(self.path)
-                for suffix in _SIDECARS:  # or a stranger's journal would be rolled into the new file
+                for suffix in _SIDECARS:  # first, or a stranger's journal would be rolled into the new file
                     sidecar = self.path.with_name(FILE_NAME + suffix)
-                    if os.path.lexists(sidecar):
+                    with contextlib.suppress(FileNotFoundError):
                         set_aside(sidecar)
+                aside = set_aside(self.path)
         except OSError as trouble:
             return self._switch_off(trouble)
         self._warn(f"The history {self.path} was damaged ({_words(error)}); it was set aside as {aside.name}")
@@ -206,6 +197,18 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _check_regular(path: Path) -> None:
+    """Refuse what SQLite would wait on (a pipe) or create elsewhere (a link that leads nowhere)."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        if path.is_symlink():
+            raise _DamagedError(f"{path.name} is a link that leads nowhere") from None
+    else:
+        if not stat.S_ISREG(mode):
+            raise _DamagedError(f"{path.name} is not a regular file")
 
 
 def _words(error: Exception) -> str:
