@@ -90,6 +90,17 @@ class TestsFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class TestsMissing:
+    """The worker collected the file and found no test with these indexes' keys."""
+
+    __test__ = False
+
+    worker: WorkerId
+    unit: UnitId
+    indexes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UnitFinished:
     """Everything of the unit that was not released has been reported."""
 
@@ -133,6 +144,7 @@ class WorkerLost:
 @dataclass(frozen=True, slots=True)
 class ServiceReady:
     gate: GateName
+    outputs: Mapping[str, str] = field(default_factory=dict)  # written before it was ready
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +160,8 @@ class CommandEnded:
     outputs: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     log_path: str | None = None
+    leaked: tuple[str, ...] = ()  # processes it left behind, "sleep 9 (pid 7)"; they have been ended
+    report_path: str | None = None  # the promised report; None if it is missing or stale
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +182,7 @@ Input: TypeAlias = (
     WorkerListed
     | FileCollected
     | TestsFinished
+    | TestsMissing
     | UnitFinished
     | UnitReleased
     | WorkerHungry
