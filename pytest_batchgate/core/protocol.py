@@ -230,11 +230,11 @@ class AssignTests:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseTests:
-    """Give back the unit's unstarted tests but for the first ``keep``."""
+    """Give back up to ``count`` unstarted tests from the unit's end; None: all of them."""
 
     worker: WorkerId
     unit: UnitId
-    keep: int
+    count: int | None
 
 
 @dataclass(frozen=True, slots=True)

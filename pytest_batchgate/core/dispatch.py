@@ -1,0 +1,320 @@
+"""The scheduler: handle(input, now) -> Step(actions, events).
+
+Pure: the same inputs at the same times give the same actions.  Every input is
+taken in by one small handler below; then, always in the same order, gates that
+are through are ended (`gating.settle`), waiting tests look at their targets
+(`constraints.update`), and free slots are filled (`fill.fill`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_batchgate.core import constraints, crew, fill, gating, realms
+from pytest_batchgate.core.distribute import take_back
+from pytest_batchgate.core.events import Event, FilesListed, RunStarted, TestsWereRun
+from pytest_batchgate.core.ledger import DEFAULT_COMMAND_S, DEFAULT_FILE_S, DONE, DONE_AS, OUT
+from pytest_batchgate.core.lifecycle import GateRun
+from pytest_batchgate.core.model import GateName, GateState, Tests
+from pytest_batchgate.core.plan import Plan, remaining_path
+from pytest_batchgate.core.protocol import (
+    Action,
+    CommandEnded,
+    FileCollected,
+    Input,
+    ReleaseTests,
+    ServiceReady,
+    StopAsked,
+    TestsFinished,
+    TestsMissing,
+    TimePassed,
+    UnitFinished,
+    UnitReleased,
+    WorkerEnded,
+    WorkerHungry,
+    WorkerListed,
+    WorkerLost,
+)
+from pytest_batchgate.core.state import RunOptions, RunState, Slot, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do and what to tell, in order."""
+
+    actions: tuple[Action, ...]
+    events: tuple[Event, ...]
+
+
+class Dispatcher:
+    """One run of one plan.  ``now`` is seconds since the run began and never goes back."""
+
+    def __init__(self, plan: Plan, options: RunOptions) -> None:
+        claim_of = {gate.name: index for index, gate in enumerate(plan.claims)}
+        gates = {
+            gate.name: GateRun(
+                gate=gate,
+                needs=plan.needs[gate.name],
+                claim=claim_of[gate.name] if isinstance(gate.work, Tests) else None,
+            )
+            for gate in plan.gates
+        }
+        spans = expected_spans(plan, options)
+        paths = remaining_path(plan, spans)
+        self.state = RunState(
+            plan=plan,
+            options=options,
+            gates=gates,
+            by_claim=[gates.get(gate.name) for gate in plan.claims],
+            slots=[Slot() for _ in range(options.slots)],
+            tails={name: paths[name] - spans[name] for name in paths},
+        )
+
+    @property
+    def finished(self) -> bool:
+        """No gate is open, no command and no worker is left."""
+        return self.state.finished
+
+    def start(self, now: float) -> Step:
+        """The first step, before any input."""
+        self.state.now = now
+        self.state.tell(RunStarted(now, self.state.plan.gates, self.state.options.slots))
+        return self._conclude()
+
+    def handle(self, event: Input, now: float) -> Step:
+        state = self.state
+        state.now = now
+        self._take_in(event)
+        return self._conclude()
+
+    def next_deadline(self) -> float | None:
+        """When `TimePassed` is due at the latest, on the run's clock; None: no need."""
+        deadlines = [
+            run.deadline_s
+            for run in self.state.gates.values()
+            if run.deadline_s is not None and not run.ended
+        ]
+        return min(deadlines, default=None)
+
+    def _conclude(self) -> Step:
+        state = self.state
+        gating.expire(state)
+        gating.settle(state)
+        constraints.update(state)
+        fill.fill(state)
+        gating.settle(state)
+        if not state.finished:
+            state.finished = (
+                all(run.ended for run in state.gates.values())
+                and not state.workers
+                and not any(slot.command for slot in state.slots)
+            )
+        step = Step(tuple(state.actions), tuple(state.events))
+        state.actions.clear()
+        state.events.clear()
+        return step
+
+    def _take_in(self, event: Input) -> None:
+        state = self.state
+        match event:
+            case TestsFinished():
+                on_tests_finished(state, event)
+            case FileCollected():
+                on_file_collected(state, event)
+            case UnitFinished():
+                on_unit_finished(state, event)
+            case UnitReleased():
+                on_unit_released(state, event)
+            case TestsMissing():
+                on_tests_missing(state, event)
+            case WorkerHungry(worker):
+                if worker in state.workers:
+                    state.workers[worker].hungry = True
+            case WorkerListed():
+                on_worker_listed(state, event)
+            case WorkerEnded(worker):
+                crew.on_worker_ended(state, worker)
+            case WorkerLost():
+                crew.on_worker_lost(state, event)
+            case ServiceReady(gate):
+                gating.on_service_ready(state, gate)
+            case CommandEnded():
+                gating.on_command_ended(state, event)
+            case StopAsked():
+                on_stop_asked(state, event)
+            case TimePassed():
+                pass
+
+
+def expected_spans(plan: Plan, options: RunOptions) -> Mapping[GateName, float]:
+    """Expected seconds of each gate, for ranking only: recorded, else a round guess."""
+    estimates = options.estimates
+    spans = {}
+    for gate in plan.gates:
+        if isinstance(gate.work, Tests):
+            total_s = sum(estimates.files.values()) or DEFAULT_FILE_S * 5
+            spans[gate.name] = total_s / max(options.slots, 1)
+        else:
+            spans[gate.name] = (
+                0.0 if gate.is_service else estimates.commands.get(gate.name, DEFAULT_COMMAND_S)
+            )
+    return spans
+
+
+def on_worker_listed(state: RunState, event: WorkerListed) -> None:
+    worker = state.workers.get(event.worker)
+    if worker is None:
+        return
+    worker.live = True
+    worker.hungry = True
+    if not worker.realm.listed:
+        realms.list_files(state, worker.realm, event.files)
+        state.tell(FilesListed(state.now, event.files))
+
+
+def on_file_collected(state: RunState, event: FileCollected) -> None:
+    unit = state.units.get(event.unit)
+    if unit is None:
+        return
+    worker = state.workers[unit.worker]
+    collected, file = event.collected, unit.file
+    free = realms.admit_file(state, worker.realm, file, collected, worker.name)
+    unit.collecting = False
+    taken = set(free)
+    if event.taken is not None:
+        taken.intersection_update(event.taken)
+    taken = {index for index in taken if collected.gates[index] in unit.open_gates}
+    for index in taken:
+        file.state[index] = OUT
+    unit.out = taken
+    unit.gates = frozenset(collected.gates[index] for index in taken)
+    for claim in unit.gates:
+        run = state.run_of(claim)
+        if run is not None and run.state is GateState.WAITING:
+            gating.begin(state, run)
+    if len(taken) < len(free):
+        realms.put_back(worker.realm, file, [index for index in free if index not in taken])
+    if collected.errors and state.stop is None and not state.options.continue_on_collection_errors:
+        stop_for_collection_error(state, collected.errors)
+
+
+def stop_for_collection_error(state: RunState, errors: int) -> None:
+    """As pytest: no further test starts.  The other files are still collected, to name every error."""
+    state.stop = ("collection", f"{errors} error{'s' if errors > 1 else ''} during collection", 2)
+    state.no_more_tests = True
+    release_all(state)
+
+
+def release_all(state: RunState) -> None:
+    for unit in state.units.values():
+        if not unit.releasing:
+            unit.releasing = True
+            state.do(ReleaseTests(unit.worker, unit.id, None))
+
+
+def on_tests_finished(state: RunState, event: TestsFinished) -> None:
+    """The hot path: one pass over the batch, a few dictionary look-ups a test."""
+    unit = state.units.get(event.unit)
+    if unit is None or unit.file.collected is None:
+        return
+    file, collected = unit.file, unit.file.collected
+    gates, ledger, out = collected.gates, file.state, unit.out
+    watched, run_of = state.watched, state.by_claim
+    for result in event.results:
+        index = result.index
+        run = run_of[gates[index]]
+        assert run is not None
+        run.work_s += result.duration_s
+        if ledger[index] >= DONE:
+            _late_report(state, run, result.outcome)
+            continue
+        ledger[index] = DONE_AS[result.outcome]
+        out.discard(index)
+        run.counts[result.outcome] += 1
+        run.remaining -= 1
+        file.done += 1
+        file.done_s += result.duration_s
+        if watched:
+            constraints.test_ended(state, file, index, result.outcome)
+    state.tell(TestsWereRun(state.now, state.workers[unit.worker].name, collected, event.results))
+
+
+def _late_report(state: RunState, run: GateRun, outcome: str) -> None:
+    """A session fixture that fails after its worker's last test was already reported."""
+    if outcome not in {"failed", "error"}:
+        return
+    if run.ended:
+        state.late_errors += 1
+    else:
+        run.counts["error"] += 1
+
+
+def on_unit_finished(state: RunState, event: UnitFinished) -> None:
+    unit = state.units.pop(event.unit, None)
+    if unit is None:
+        return
+    worker = state.workers[unit.worker]
+    worker.units.pop(unit.id, None)
+    constraints.drop_mutexes(state, unit.id)
+    if unit.collecting:  # nothing was reported for the file: the next worker may try
+        unit.file.collector = None
+        worker.realm.queue.append(unit.file)
+    for index in sorted(unit.out):
+        realms.lose(state, unit.file, index, "error", "the worker did not report this test", worker.name)
+        constraints.test_ended(state, unit.file, index, "error")
+    forget_specials(state, unit)
+
+
+def forget_specials(state: RunState, unit: Unit) -> None:
+    if state.specials_out:
+        for key in [key for key in state.specials_out if key[0] == unit.file.name]:
+            if unit.file.state[key[1]] >= DONE:
+                del state.specials_out[key]
+
+
+def on_unit_released(state: RunState, event: UnitReleased) -> None:
+    unit = state.units.get(event.unit)
+    if unit is None:
+        return
+    worker = state.workers[unit.worker]
+    unit.releasing = False
+    if event.whole and unit.collecting:
+        del state.units[unit.id]
+        del worker.units[unit.id]
+        unit.file.collector = None
+        worker.files.discard(unit.file.name)
+        worker.realm.queue.append(unit.file)
+        realms.order_queue(state, worker.realm)
+        return
+    unit.out.difference_update(event.indexes)
+    take_back(state, worker.realm, unit.file, event.indexes)
+
+
+def on_tests_missing(state: RunState, event: TestsMissing) -> None:
+    """Ids that differ between processes: only the worker that collected them can run them."""
+    unit = state.units.get(event.unit)
+    if unit is None:
+        return
+    file = unit.file
+    worker = state.workers[unit.worker]
+    unit.out.difference_update(event.indexes)
+    first = next((w for w in state.workers.values() if w is not worker and file.name in w.files), None)
+    if first is not None and not first.ending and file.only_for is None:
+        file.only_for = first.id
+        take_back(state, worker.realm, file, event.indexes)
+        return
+    for index in event.indexes:
+        reason = "its id was not found again: ids must not differ between processes"
+        realms.lose(state, file, index, "error", reason, worker.name)
+        constraints.test_ended(state, file, index, "error")
+
+
+def on_stop_asked(state: RunState, event: StopAsked) -> None:
+    if state.stop is not None and state.stop[0] != "collection":
+        return
+    state.stop = (event.kind, event.reason, event.exit_code)
+    state.no_more_tests = True
+    if event.kind != "maxfail":
+        gating.stop_everything(state, event.reason)
+    crew.halt_all(state)

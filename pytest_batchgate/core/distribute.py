@@ -1,0 +1,324 @@
+"""Which tests go to which worker: own leftovers, whole files, shared files, then theft.
+
+A worker takes a whole file and runs it in order, because module fixtures and
+imports are then paid for once.  Balance comes from the order (longest first, by
+record) and, at the end, from theft: a worker with nothing left asks for half
+of what another has not started, if that is worth collecting the file again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_batchgate.core import constraints
+from pytest_batchgate.core.gating import begin, is_open
+from pytest_batchgate.core.ledger import OUT, TODO, FileRun, Realm
+from pytest_batchgate.core.model import Tests
+from pytest_batchgate.core.protocol import AssignFile, AssignTests, ReleaseTests, UnitId
+from pytest_batchgate.core.realms import put_back
+from pytest_batchgate.core.state import RunState, Unit, WorkerRun
+
+# Two units outstanding keep a worker busy over one round trip; where they are
+# known to be short, more, until they are worth this many seconds.
+LOOKAHEAD_UNITS = 2
+LOOKAHEAD_MAX = 6
+LOOKAHEAD_S = 0.1
+# Theft below this gain costs more in messages and module fixtures than it saves.
+WORTH_STEALING_S = 0.05
+
+
+def wants_more(worker: WorkerRun) -> bool:
+    count = len(worker.units)
+    if worker.hungry or count < LOOKAHEAD_UNITS:
+        return True
+    return count < LOOKAHEAD_MAX and worker.rest_s() < LOOKAHEAD_S
+
+
+def open_claims(state: RunState, worker: WorkerRun) -> list[int]:
+    """Gates of the worker's realm whose tests it may get now."""
+    return [claim for claim in sorted(worker.realm.gates) if _may_work_on(state, worker, claim)]
+
+
+def _may_work_on(state: RunState, worker: WorkerRun, claim: int) -> bool:
+    run = state.run_of(claim)
+    if run is None or not is_open(state, run):
+        return False
+    work = run.gate.work
+    assert isinstance(work, Tests)
+    if work.max_workers is None:
+        return True
+    others = {unit.worker for unit in state.units.values() if claim in unit.gates} - {worker.id}
+    return len(others) < work.max_workers
+
+
+def give(state: RunState, worker: WorkerRun, *, idle: bool) -> bool:
+    """Hand the worker its next unit; False if there is none for it now.
+
+    ``idle``: it would otherwise stand still, so dearer work (collecting a file
+    that another worker holds) is considered too.
+    """
+    claims = open_claims(state, worker)
+    if _give_special(state, worker, held=True):
+        return True
+    choices = []
+    if claims:
+        choices.append(_find_waiting(state, worker, claims, held=True))
+    choices.append(find_file(state, worker, claims))
+    if idle and claims:
+        choices.append(_find_waiting(state, worker, claims, held=False))
+    best = max((choice for choice in choices if choice), key=lambda choice: choice[0], default=None)
+    if best is not None:
+        _, file, claim = best
+        if claim is None:
+            _give_file(state, worker, file, claims)
+        else:
+            _give_waiting(state, worker, file, claim)
+        return True
+    return idle and _give_special(state, worker, held=False)
+
+
+Choice = tuple[int, FileRun, int | None]  # priority, file, gate (None: collect the file)
+
+
+def _priority(state: RunState, claim: int) -> int:
+    run = state.run_of(claim)
+    return run.gate.priority if run else 0
+
+
+def _find_waiting(state: RunState, worker: WorkerRun, claims: list[int], *, held: bool) -> Choice | None:
+    best: Choice | None = None
+    for file in worker.realm.waiting.values():
+        if (file.name in worker.files) is not held or file.only_for not in {None, worker.id}:
+            continue
+        for claim in claims:
+            if claim not in file.todo or (not held and not _worth_collecting(state, worker, file, claim)):
+                continue
+            priority = _priority(state, claim)
+            if best is None or priority > best[0]:
+                best = (priority, file, claim)
+    return best
+
+
+def _worth_collecting(state: RunState, worker: WorkerRun, file: FileRun, claim: int) -> bool:
+    """Whether another worker that holds the file would not get to these tests sooner."""
+    holders = [w for w in state.workers.values() if w is not worker and not w.ending and file.name in w.files]
+    if not holders or all(not _may_work_on(state, holder, claim) for holder in holders):
+        return True
+    wait_s = min(holder.rest_s() for holder in holders)
+    return file.collect_s() < wait_s + len(file.todo[claim]) * file.test_s() / 2
+
+
+def find_file(state: RunState, worker: WorkerRun, claims: list[int]) -> Choice | None:
+    """The next file to collect: of the highest priority, then in the queue's order (best last)."""
+    best: Choice | None = None
+    level = max((_priority(state, claim) for claim in claims), default=0)
+    for file in reversed(worker.realm.queue):
+        if file.collector is not None:
+            continue
+        mine = [claim for claim in file.claimants if claim in claims]
+        if not mine and not _collect_anyway(state, worker.realm, file):
+            continue
+        priority = max((_priority(state, claim) for claim in mine), default=-101)
+        if best is None or priority > best[0]:
+            best = (priority, file, None)
+        if priority == level:
+            break
+    return best
+
+
+def _collect_anyway(state: RunState, realm: Realm, file: FileRun) -> bool:
+    """Files to collect without running anything of them now."""
+    if state.options.collect_only:
+        return True
+    if state.no_more_tests:
+        return state.stop is not None and state.stop[0] == "collection" and not state.stopping
+    if not file.claimants:
+        return True
+    # Its gate has all the workers it may have; the rest of the pool can at least collect.
+    runs = [state.run_of(claim) for claim in file.claimants]
+    return any(run is not None and run.realm is realm and is_open(state, run) for run in runs)
+
+
+def _give_special(state: RunState, worker: WorkerRun, *, held: bool) -> bool:
+    if not state.specials or state.no_more_tests:
+        return False
+    constraints.register(state)
+    picked = constraints.pick(state, worker, held=held)
+    return picked is not None and _give_picked(state, worker, *picked)
+
+
+def give_alone(state: RunState, worker: WorkerRun) -> bool:
+    """Hand out one test that must run beside no other."""
+    picked = None if state.no_more_tests else constraints.pick_alone(state, worker)
+    return picked is not None and _give_picked(state, worker, *picked)
+
+
+def _give_picked(
+    state: RunState, worker: WorkerRun, file: FileRun, indexes: list[int], serial: tuple[str, ...]
+) -> bool:
+    unit = _assign_tests(state, worker, file, indexes)
+    unit.serial = serial
+    constraints.hold_mutexes(state, unit.id, serial)
+    return True
+
+
+def _give_file(state: RunState, worker: WorkerRun, file: FileRun, claims: list[int]) -> None:
+    mine = [claim for claim in file.claimants if claim in claims]
+    if mine and not state.options.collect_only:
+        level = max(_priority(state, claim) for claim in mine)
+        for claim in mine:
+            if _priority(state, claim) == level:
+                _begin_if_waiting(state, claim)
+        opened = frozenset(
+            claim for claim in claims if _priority(state, claim) >= level and _is_running(state, claim)
+        )
+    else:
+        opened = frozenset()
+    unit = Unit(
+        id=UnitId(state.new_id()),
+        worker=worker.id,
+        file=file,
+        open_gates=opened,
+        gates=opened,
+        collecting=True,
+    )
+    file.collector = worker.id
+    worker.realm.queue.remove(file)
+    worker.files.add(file.name)
+    _take_on(state, worker, unit)
+    state.do(AssignFile(worker.id, unit.id, file.name, opened))
+
+
+def _begin_if_waiting(state: RunState, claim: int) -> None:
+    run = state.run_of(claim)
+    if run is not None and not _is_running(state, claim) and is_open(state, run):
+        begin(state, run)
+
+
+def _is_running(state: RunState, claim: int) -> bool:
+    run = state.run_of(claim)
+    return run is not None and run.started_s is not None and not run.ended and run.closing is None
+
+
+def _give_waiting(state: RunState, worker: WorkerRun, file: FileRun, claim: int) -> None:
+    indexes = file.todo.pop(claim)
+    if not file.todo:
+        worker.realm.waiting.pop(file.name, None)
+    _assign_tests(state, worker, file, indexes)
+
+
+def _assign_tests(state: RunState, worker: WorkerRun, file: FileRun, indexes: list[int]) -> Unit:
+    assert file.collected is not None
+    gates = tuple(file.collected.gates[index] for index in indexes)
+    for claim in set(gates):
+        _begin_if_waiting(state, claim)
+    unit = Unit(
+        id=UnitId(state.new_id()),
+        worker=worker.id,
+        file=file,
+        open_gates=frozenset(gates),
+        gates=frozenset(gates),
+        out=set(indexes),
+    )
+    for index in indexes:
+        assert file.state[index] == TODO
+        file.state[index] = OUT
+    worker.files.add(file.name)
+    _take_on(state, worker, unit)
+    keys = tuple(file.collected.keys[index] for index in indexes)
+    state.do(AssignTests(worker.id, unit.id, file.name, tuple(indexes), keys, gates))
+    return unit
+
+
+def _take_on(state: RunState, worker: WorkerRun, unit: Unit) -> None:
+    state.units[unit.id] = unit
+    worker.units[unit.id] = unit
+    worker.hungry = False
+    worker.parked = False
+
+
+def steal_for(state: RunState, thief: WorkerRun) -> bool:
+    """Ask the worker with most left for a share; what it gives back is handed out as it arrives."""
+    if state.options.sequential or state.no_more_tests:
+        return False
+    if any(unit.releasing for unit in state.units.values()):
+        return True  # something is about to come
+    victims = [
+        worker
+        for worker in state.workers.values()
+        if worker is not thief and worker.realm is thief.realm and worker.live and not worker.ending
+    ]
+    for victim in sorted(victims, key=lambda worker: -worker.rest_s()):
+        found = _loot(state, thief, victim)
+        if found is not None:
+            unit, count = found
+            unit.releasing = True
+            state.do(ReleaseTests(victim.id, unit.id, count))
+            return True
+    return False
+
+
+def _loot(state: RunState, thief: WorkerRun, victim: WorkerRun) -> tuple[Unit, int | None] | None:
+    """The unit to take from and how many tests (None: all), or None where nothing pays."""
+    units = list(victim.units.values())
+    for unit in reversed(units[1:]):
+        if unit.collecting and not unit.serial:
+            return unit, None  # nobody has collected it yet: nothing is paid twice
+    for unit in reversed(units):
+        if not _may_share(state, thief, unit):
+            continue
+        cost_s = 0.0 if unit.file.name in thief.files else unit.file.collect_s()
+        gain_s = (victim.rest_s() - cost_s) / 2
+        if gain_s < WORTH_STEALING_S:
+            continue
+        share = min(len(unit.out) - 1, int(gain_s / max(unit.file.test_s(), 1e-6)))
+        if share >= 1:
+            return unit, share
+    return None
+
+
+def _may_share(state: RunState, thief: WorkerRun, unit: Unit) -> bool:
+    if unit.collecting or unit.serial or len(unit.out) < 3 or unit.file.only_for is not None:
+        return False
+    if state.specials_out and any((unit.file.name, index) in state.specials_out for index in unit.out):
+        return False
+    return all(_may_work_on(state, thief, claim) for claim in unit.gates)
+
+
+def take_back(state: RunState, realm: Realm, file: FileRun, indexes: Iterable[int]) -> None:
+    """OUT -> TODO for tests that a worker did not run."""
+    plain = []
+    for index in indexes:
+        if file.state[index] != OUT:
+            continue
+        file.state[index] = TODO
+        special = state.specials_out.pop((file.name, index), None)
+        if special is not None:
+            state.specials.append(special)
+        else:
+            plain.append(index)
+    if plain:
+        put_back(realm, file, plain)
+
+
+def nothing_left(state: RunState, worker: WorkerRun) -> bool:
+    """Whether no more work can come to this worker's realm, theft included."""
+    realm = worker.realm
+    if state.no_more_tests and not (state.stop is not None and state.stop[0] == "collection"):
+        return True
+    if any(run.realm is None and not run.ended and run.claim is not None for run in state.gates.values()):
+        return False
+    for file in realm.queue:
+        if not file.claimants or any(claim in realm.gates for claim in file.claimants):
+            return False
+    if not state.no_more_tests and (
+        realm.waiting or any(special.realm is realm for special in state.specials)
+    ):
+        return False
+    for other in state.workers.values():
+        if other is worker or other.realm is not realm or not other.units:
+            continue
+        units = list(other.units.values())
+        if len(units) > 1 or units[0].collecting or len(units[0].out) > 2:
+            return False
+    return True

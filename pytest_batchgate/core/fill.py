@@ -1,0 +1,231 @@
+"""Filling free slots: commands and tests compete by priority and remaining path.
+
+Tests divide and commands do not, so among equals commands start first and tests
+fill the gaps.  Tests whose gate holds up others go first when their path is the
+longer one.  A command that outranks the tests but finds no free slot gets one
+as soon as a worker has run out of what it was already given.
+"""
+
+from __future__ import annotations
+
+from pytest_batchgate.core import crew, distribute
+from pytest_batchgate.core.constraints import ALONE, test_ended
+from pytest_batchgate.core.deadlock import explain
+from pytest_batchgate.core.gating import (
+    command_level_s,
+    end,
+    is_open,
+    may_start,
+    ready_commands,
+    start_command,
+    weight_of,
+)
+from pytest_batchgate.core.ledger import DEFAULT_FILE_S, Realm
+from pytest_batchgate.core.lifecycle import GateRun
+from pytest_batchgate.core.model import GateState
+from pytest_batchgate.core.protocol import ParkWorker, WorkerId
+from pytest_batchgate.core.realms import lose
+from pytest_batchgate.core.state import RunState, WorkerRun
+
+# A worker costs about a third of a second of CPU to start; less work than this is not shared.
+WORTH_A_WORKER_S = 1.0
+
+
+def fill(state: RunState) -> None:
+    """Hand out all that may start now; park, finish or replace the workers left over."""
+    if not state.stopping and not state.options.collect_only:
+        _start_services(state)
+        ahead, behind = _ranked_commands(state)
+        _start_commands(state, ahead)
+        waiting = sum(weight_of(run, len(state.slots)) for run in ahead if may_start(state, run))
+        _staff(state)
+        _feed(state, spare=waiting)
+        _start_commands(state, behind)
+        _feed(state, spare=waiting)
+    else:
+        _staff(state)
+        _feed(state, spare=0)
+    _dismiss(state)
+    if _is_stuck(state):
+        _unblock(state)
+
+
+def _start_services(state: RunState) -> None:
+    for run in ready_commands(state):
+        if run.gate.is_service and state.plan.dependents[run.name]:
+            start_command(state, run, ())
+
+
+def _ranked_commands(state: RunState) -> tuple[list[GateRun], list[GateRun]]:
+    """Ready commands: those that go before the tests, and those that come after them."""
+    commands = [run for run in ready_commands(state) if not run.gate.is_service]
+    if not commands:
+        return [], []
+    priority, level_s = _tests_rank(state)
+    ahead: list[GateRun] = []
+    behind: list[GateRun] = []
+    for run in commands:
+        mine = (run.gate.priority, command_level_s(state, run))
+        (ahead if mine >= (priority, level_s) else behind).append(run)
+    return ahead, behind
+
+
+def _tests_rank(state: RunState) -> tuple[int, float]:
+    """Priority and path of the open tests gates; tests that hold up nobody are filler (path 0)."""
+    best = (-101, 0.0)
+    for run in state.gates.values():
+        if run.claim is None or run.ended or not is_open(state, run):
+            continue
+        tail_s = state.tails[run.name]
+        level_s = tail_s + _rest_of_tests_s(state, run) if tail_s else 0.0
+        best = max(best, (run.gate.priority, level_s))
+    return best
+
+
+def _rest_of_tests_s(state: RunState, run: GateRun) -> float:
+    realm = run.realm
+    if realm is None or not realm.listed:
+        return DEFAULT_FILE_S
+    rest_s = sum(DEFAULT_FILE_S if file.est_s is None else file.est_s for file in realm.queue)
+    rest_s += sum(worker.rest_s() for worker in state.workers.values() if worker.realm is realm)
+    return rest_s / len(state.slots)
+
+
+def _start_commands(state: RunState, commands: list[GateRun]) -> None:
+    for run in commands:
+        if not may_start(state, run):  # an earlier one took its mutex, or it has started
+            continue
+        free = [number for number, slot in enumerate(state.slots) if slot.free]
+        weight = weight_of(run, len(state.slots))
+        if weight <= len(free):
+            # Slots without a worker first: the others could test.
+            free.sort(key=lambda number: (state.slots[number].worker is not None, number))
+            start_command(state, run, tuple(sorted(free[:weight])))
+
+
+def _staff(state: RunState) -> None:
+    """Start workers where an environment has work and a slot has no worker."""
+    for realm in state.realms.values():
+        if realm.dead is not None or not _has_work(state, realm):
+            continue
+        have = sum(1 for worker in state.workers.values() if worker.realm is realm and not worker.ending)
+        for number, slot in enumerate(state.slots):
+            if have >= _wanted_workers(state, realm):
+                break
+            if slot.worker is None:
+                crew.spawn(state, number, realm)
+                have += 1
+            elif _may_replace(state, slot.worker, realm) and slot.command is None:
+                crew.finish(state, slot.worker)
+                have += 1
+
+
+def _may_replace(state: RunState, worker: WorkerRun, realm: Realm) -> bool:
+    idle = worker.live and not worker.units and not worker.ending
+    return idle and worker.realm is not realm and not _has_work(state, worker.realm)
+
+
+def _wanted_workers(state: RunState, realm: Realm) -> int:
+    slots = len(state.slots)
+    if not realm.listed:
+        first = state.options.first_workers
+        return slots if first is None else min(first, slots)
+    busy = sum(1 for worker in state.workers.values() if worker.realm is realm and worker.units)
+    pieces = len(realm.queue) + len(realm.waiting)
+    pieces += sum(1 for special in state.specials if special.realm is realm)
+    # Work worth sharing: another worker costs about as much as WORTH_A_WORKER_S of tests.
+    rest_s = sum(worker.rest_s() for worker in state.workers.values() if worker.realm is realm)
+    if rest_s > WORTH_A_WORKER_S:
+        pieces += 1
+    return min(slots, busy + pieces)
+
+
+def _has_work(state: RunState, realm: Realm) -> bool:
+    """Whether a worker of this environment could do something now."""
+    if state.stopping:
+        return False
+    opened = any(
+        (run := state.run_of(claim)) is not None and not run.ended and is_open(state, run)
+        for claim in realm.gates
+    )
+    if not realm.listed:
+        return opened or (state.options.collect_only and not state.no_more_tests)
+    probe = WorkerRun(id=WorkerId(-1), slot=0, realm=realm)
+    claims = distribute.open_claims(state, probe)
+    if distribute.find_file(state, probe, claims) is not None:
+        return True
+    if any(claim in file.todo for file in realm.waiting.values() for claim in claims):
+        return True
+    if opened and any(special.realm is realm for special in state.specials):
+        return True
+    rest_s = sum(worker.rest_s() for worker in state.workers.values() if worker.realm is realm)
+    return opened and rest_s > WORTH_A_WORKER_S
+
+
+def _feed(state: RunState, *, spare: int) -> None:
+    """Give live workers their next units; ``spare`` of them are left to run dry for a command."""
+    crewed = [
+        slot.worker
+        for slot in state.slots
+        if slot.worker is not None and slot.command is None and slot.worker.live and not slot.worker.ending
+    ]
+    crewed.sort(key=lambda worker: worker.rest_s())
+    fed = crewed[spare:] if spare else crewed
+    progress = True
+    while progress:
+        progress = False
+        for worker in fed:
+            if distribute.wants_more(worker) and _feed_one(state, worker):
+                progress = True
+    for worker in fed:
+        idle = not worker.units or worker.hungry
+        if idle and not distribute.steal_for(state, worker):
+            distribute.give_alone(state, worker)
+
+
+def _feed_one(state: RunState, worker: WorkerRun) -> bool:
+    if any(name == ALONE for name in state.serial_held):
+        return False
+    idle = worker.hungry or not worker.units
+    return distribute.give(state, worker, idle=idle)
+
+
+def _dismiss(state: RunState) -> None:
+    """Tell workers that wait for an answer what to do: park, or finish for good."""
+    for worker in list(state.workers.values()):
+        if not worker.live or worker.ending:
+            continue
+        if not (worker.hungry or not worker.units):
+            continue
+        if distribute.nothing_left(state, worker):
+            crew.finish(state, worker)
+        elif worker.hungry and worker.units and not worker.parked:
+            worker.parked = True
+            state.do(ParkWorker(worker.id))
+
+
+def _is_stuck(state: RunState) -> bool:
+    """Nothing runs, nothing was just ordered, and yet not every gate has ended."""
+    if state.actions or state.testing() or any(slot.command for slot in state.slots):
+        return False
+    if any(worker.ending or not worker.live for worker in state.workers.values()):
+        return False
+    if all(run.ended for run in state.gates.values()):
+        return False
+    return not any(run.gate.is_service and run.state is GateState.RUNNING for run in state.gates.values())
+
+
+def _unblock(state: RunState) -> None:
+    """Break a deadlock: a cycle of tests is an error of its tests; else gates fail with the reason."""
+    blocked = explain(state)
+    if blocked:
+        for special, reason in blocked:
+            if special in state.specials:
+                state.specials.remove(special)
+                lose(state, special.file, special.index, "error", reason)
+                test_ended(state, special.file, special.index, "error")
+        return
+    for run in state.gates.values():
+        if not run.ended and not run.gate.is_service:
+            end(state, run, GateState.FAILED, run.reason or "nothing could go on: the gate waits for itself")
+            return

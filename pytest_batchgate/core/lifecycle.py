@@ -1,0 +1,101 @@
+"""A gate's way through a run, and the only table of its transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pytest_batchgate.core.events import OUTCOMES, GateReport
+from pytest_batchgate.core.ledger import Realm
+from pytest_batchgate.core.model import Command, Finding, Gate, GateName, GateState
+
+_ENDS = frozenset(state for state in GateState if state.ended)
+
+TRANSITIONS: Mapping[GateState, frozenset[GateState]] = {
+    # A gate may end without having started: skipped, cancelled, failed with its service.
+    GateState.WAITING: _ENDS | {GateState.RUNNING},
+    GateState.RUNNING: _ENDS | {GateState.READY},
+    GateState.READY: _ENDS,
+    **{state: frozenset() for state in _ENDS},
+}
+
+
+@dataclass(slots=True, eq=False)
+class GateRun:
+    """What the dispatcher knows of one gate.  Only `move` changes its state."""
+
+    gate: Gate
+    needs: tuple[GateName, ...]
+    claim: int | None = None  # index into Plan.claims; None for a command
+    state: GateState = GateState.WAITING
+    reason: str | None = None
+    started_s: float | None = None
+    ended_s: float | None = None
+    deadline_s: float | None = None
+    # Set when the gate is being brought to an end it did not choose; it ends once nothing of it runs.
+    closing: tuple[GateState, str | None] | None = None
+    # tests gates
+    realm: Realm | None = None
+    remaining: int = 0  # collected tests that have not reported
+    uncollected: int = 0  # files of its realm that may hold its tests
+    collect_errors: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    deselected: int = 0
+    work_s: float = 0.0
+    # command gates
+    slots: tuple[int, ...] = ()
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    cpu_s: float = 0.0
+    peak_rss_bytes: int = 0
+    findings: tuple[Finding, ...] = ()
+    log_path: str | None = None
+
+    @property
+    def name(self) -> GateName:
+        return self.gate.name
+
+    @property
+    def ended(self) -> bool:
+        return self.state.ended
+
+    @property
+    def seen(self) -> int:
+        """Tests that ended, one way or another."""
+        return sum(self.counts.values())
+
+    def move(self, state: GateState, reason: str | None = None) -> None:
+        assert state in TRANSITIONS[self.state], f"{self.name}: {self.state} -> {state}"
+        self.state = state
+        if reason is not None:
+            self.reason = reason
+
+    def satisfies_needs(self) -> bool:
+        """Whether a gate that needs this one may start, as far as this one goes."""
+        if self.state is GateState.READY or self.state.good:
+            return True
+        return self.ended and not self.gate.required and self.state is not GateState.SKIPPED
+
+    def report(self) -> GateReport:
+        work = self.gate.work
+        wall_s = 0.0
+        if self.started_s is not None and self.ended_s is not None:
+            wall_s = self.ended_s - self.started_s
+        is_command = isinstance(work, Command)
+        return GateReport(
+            name=self.name,
+            kind=self.gate.kind,
+            state=self.state,
+            required=self.gate.required,
+            needs=self.needs,
+            reason=self.reason,
+            started_s=self.started_s,
+            wall_s=wall_s,
+            work_s=wall_s * len(self.slots) if is_command else self.work_s,
+            cpu_s=self.cpu_s,
+            peak_rss_bytes=self.peak_rss_bytes,
+            attempts=0 if self.started_s is None else 1,
+            counts={} if is_command else dict(self.counts),
+            findings=self.findings,
+            log_path=self.log_path,
+            is_service=self.gate.is_service,
+        )

@@ -1,0 +1,179 @@
+"""The mutable picture of one run that the dispatcher's parts share.
+
+Invariants, checked by the simulator after every input (tests/core):
+- every test of a collected file is FOREIGN, TODO, OUT with exactly one unit, or DONE, once;
+- a slot runs one thing at a time: a command, or the tests of one worker;
+- `GateRun.remaining` is the number of its tests that are not DONE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pytest_batchgate.core.claims import claimants
+from pytest_batchgate.core.events import Event
+from pytest_batchgate.core.ledger import DEFAULT_FILE_S, FileRun, Realm, RealmKey
+from pytest_batchgate.core.lifecycle import GateRun
+from pytest_batchgate.core.model import Estimates, GateName
+from pytest_batchgate.core.plan import Plan
+from pytest_batchgate.core.protocol import Action, Traits, UnitId, WorkerId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the command line decides about one run.
+
+    ``sequential``: one gate after the other in one worker.  ``first_files``: file
+    names that go first (``--ff``).  ``narrowed``: paths were typed, so a missing
+    dependency target may just have been left out.
+    """
+
+    slots: int
+    sequential: bool = False
+    estimates: Estimates = field(default_factory=Estimates)
+    fail_fast: bool = False
+    continue_on_collection_errors: bool = False
+    collect_only: bool = False
+    narrowed: bool = False
+    max_restarts: int = 8
+    first_workers: int | None = None  # how many workers to start unasked; None: one per slot
+    first_files: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Target:
+    """What one `depends_on` entry names: a gate, or tests that may not be known yet."""
+
+    text: str
+    gate: GateName | None = None
+    resolved: bool = False
+    pending: int = 0  # its tests that have not ended
+    culprit: str | None = None  # why it can no longer be met
+
+    @property
+    def met(self) -> bool:
+        return self.resolved and not self.pending and self.culprit is None
+
+
+@dataclass(slots=True, eq=False)
+class Special:
+    """A test with traits, held back until they allow it."""
+
+    realm: Realm
+    file: FileRun
+    index: int
+    gate: int
+    traits: Traits
+    targets: list[Target] = field(default_factory=list)
+
+    @property
+    def nodeid(self) -> str:
+        assert self.file.collected is not None
+        return self.file.collected.nodeid(self.index)
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """One assignment: a file to collect and run, or tests of a file."""
+
+    id: UnitId
+    worker: WorkerId
+    file: FileRun
+    open_gates: frozenset[int]
+    gates: frozenset[int] = frozenset()  # whose tests it holds, or may hold while collecting
+    out: set[int] = field(default_factory=set)  # indexes not reported yet
+    collecting: bool = False  # its file's first collection is still to come
+    releasing: bool = False
+    serial: tuple[str, ...] = ()
+
+    def rest_s(self) -> float:
+        """Expected seconds until the unit is done."""
+        if self.collecting:
+            return self.file.est_s if self.file.est_s is not None else DEFAULT_FILE_S
+        return len(self.out) * self.file.test_s()
+
+
+@dataclass(slots=True, eq=False)
+class WorkerRun:
+    id: WorkerId
+    slot: int
+    realm: Realm
+    live: bool = False  # it has listed its files
+    ending: bool = False  # told to finish, halt or die
+    hungry: bool = False
+    parked: bool = False  # told to run what it held; it waits with nothing
+    files: set[str] = field(default_factory=set)  # those it has collected, or will have
+    units: dict[UnitId, Unit] = field(default_factory=dict)  # in order of assignment
+
+    @property
+    def name(self) -> str:
+        return f"gw{self.slot}"
+
+    def rest_s(self) -> float:
+        return sum(unit.rest_s() for unit in self.units.values())
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    worker: WorkerRun | None = None
+    command: GateName | None = None
+
+    @property
+    def free(self) -> bool:
+        return self.command is None and not (self.worker and self.worker.units)
+
+
+@dataclass(slots=True, eq=False)
+class RunState:
+    plan: Plan
+    options: RunOptions
+    gates: dict[GateName, GateRun]
+    by_claim: list[GateRun | None]  # Plan.claims -> its run; None when it was left out
+    slots: list[Slot]
+    tails: Mapping[GateName, float]  # longest path behind a gate, in seconds
+    now: float = 0.0
+    workers: dict[WorkerId, WorkerRun] = field(default_factory=dict)
+    units: dict[UnitId, Unit] = field(default_factory=dict)
+    realms: dict[RealmKey, Realm] = field(default_factory=dict)
+    specials: list[Special] = field(default_factory=list)
+    specials_out: dict[tuple[str, int], Special] = field(default_factory=dict)
+    targets: dict[tuple[str, str], Target] = field(default_factory=dict)  # (scope file, text)
+    watched: dict[tuple[str, int], list[Target]] = field(default_factory=dict)  # (file, index)
+    groups: dict[str, WorkerId] = field(default_factory=dict)
+    serial_held: dict[str, UnitId] = field(default_factory=dict)
+    resources_held: dict[str, GateName] = field(default_factory=dict)
+    unclaimed: list[str] = field(default_factory=list)
+    restarts: int = 0
+    no_more_tests: bool = False  # after -x, a collection error, an interrupt
+    stopping: bool = False  # the whole run is being brought to an end
+    stop: tuple[str, str, int] | None = None  # kind, reason, exit code of the first stop
+    late_errors: int = 0  # errors that came after their gate had ended
+    finished: bool = False
+    actions: list[Action] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    _last_id: int = 0
+
+    def new_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    def do(self, action: Action) -> None:
+        self.actions.append(action)
+
+    def tell(self, event: Event) -> None:
+        self.events.append(event)
+
+    def run_of(self, claim: int) -> GateRun | None:
+        return self.by_claim[claim] if claim >= 0 else None
+
+    def new_file(self, name: str) -> FileRun:
+        return FileRun(
+            name=name,
+            claimants=claimants(name, self.plan.claims),
+            est_s=self.options.estimates.files.get(name),
+        )
+
+    def testing(self) -> bool:
+        """Whether any test is out with a worker."""
+        return any(worker.units for worker in self.workers.values())
