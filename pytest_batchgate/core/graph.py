@@ -41,7 +41,7 @@ def topological_order(names: Sequence[T], needs: Mapping[T, Sequence[T]]) -> tup
 
 
 def find_cycle(names: Sequence[T], needs: Mapping[T, Sequence[T]]) -> tuple[T, ...] | None:
-    """A cycle ``a, b, ..., a`` in which each needs the next, a shortest through its first name; None if none."""
+    """A cycle ``a, b, ..., a`` in which each needs the next, or None.  No shorter one has its first name."""
     start = _on_a_cycle(names, needs)
     if start is None:
         return None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from pytest_batchgate.core.graph import find_cycle, inverted, longest_paths, topological_order
 from pytest_batchgate.core.model import Config, Gate, GateName, Tests
-from pytest_batchgate.core.selection import Selector, parse_select, select
+from pytest_batchgate.core.selection import Selector, choose, parse_select
 from pytest_batchgate.errors import PlanError, did_you_mean
 
 __all__ = [
@@ -52,10 +53,8 @@ class Plan:
         return next(gate for gate in self.gates if gate.name == name)
 
 
-def build_plan(
-    config: Config, *, selectors: Sequence[Selector] | None = None, with_needs: bool = True
-) -> Plan:
-    """Check all gates of ``config`` against one another, then keep those that ``selectors`` ask for.
+def build_plan(config: Config, *, select: Sequence[Selector] | None = None, with_needs: bool = True) -> Plan:
+    """Check all gates of ``config`` against one another, then keep those that ``select`` asks for.
 
     Mistakes are mistakes whether or not their gates are selected.  Raises PlanError
     for a graph that cannot run, OptionError for selectors that name nothing.
@@ -67,7 +66,7 @@ def build_plan(
     order = topological_order(names, needs)
     if order is None:
         raise _cycle_error(config, needs)
-    selection = select(config, needs, selectors, with_needs=with_needs)
+    selection = choose(config, needs, select, with_needs=with_needs)
     running = selection.running
     gates = tuple(gate for gate in config.gates if gate.name in running)
     kept = _restricted(needs, running)
@@ -86,7 +85,7 @@ def build_plan(
 
 
 def critical_path(plan: Plan, durations: Mapping[GateName, float]) -> tuple[float, tuple[GateName, ...]]:
-    """The longest chain of gates that must follow one another, in ``durations``' unit; (0.0, ()) without gates.
+    """The longest chain of gates that must follow one another; (0.0, ()) without gates.
 
     A gate without a duration takes 0.  Of equal chains the one whose end comes first in the order.
     """
@@ -134,7 +133,7 @@ def _check_names(config: Config) -> None:
             where = _where_needed(config, gate, need)
             if need == gate.name:
                 raise PlanError(
-                    f"gate {gate.name!r} needs itself", where=where, todo=f"Remove it from its `needs`"
+                    f"gate {gate.name!r} needs itself", where=where, todo="Remove it from its `needs`"
                 )
             if need not in gates:
                 todo = did_you_mean(need, gates) or f"Known are {', '.join(gates)}"
@@ -183,9 +182,7 @@ def _cycle_error(config: Config, needs: Needs) -> PlanError:
     cycle = find_cycle(tuple(needs), needs)
     assert cycle is not None
     gates = {gate.name: gate for gate in config.gates}
-    by_stage = [
-        gates[name] for name, need in zip(cycle, cycle[1:], strict=False) if need not in gates[name].needs
-    ]
+    by_stage = [gates[name] for name, need in pairwise(cycle) if need not in gates[name].needs]
     todo = "Remove one of these needs"
     if by_stage:
         named = ", ".join(f"{gate.name!r} ({gate.stage})" for gate in by_stage)

@@ -20,6 +20,9 @@ from pytest_batchgate.errors import OptionError, did_you_mean
 
 OPTION = "--batch-select"
 
+Prefix = Literal["tag", "stage", "no"]
+_PREFIXES: Mapping[str, Prefix] = {"tag": "tag", "stage": "stage", "no": "no"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
@@ -55,15 +58,15 @@ def _parse_entry(entry: str) -> Selector:
     prefix, colon, name = entry.partition(":")
     if not colon:
         return Selector(kind="gate", name=entry)
-    if prefix not in ("tag", "stage", "no"):
-        todo = did_you_mean(prefix, ("tag", "stage", "no")) or "Known are tag:NAME, stage:NAME and no:NAME"
+    if prefix not in _PREFIXES:
+        todo = did_you_mean(prefix, _PREFIXES) or "Known are tag:NAME, stage:NAME and no:NAME"
         raise OptionError(f"{entry!r} begins with no known word", where=OPTION, todo=todo)
     if not name.strip():
         raise OptionError(f"{entry!r} has no name after the colon", where=OPTION)
-    return Selector(kind=prefix, name=name.strip())  # type: ignore[arg-type] - one of the three
+    return Selector(kind=_PREFIXES[prefix], name=name.strip())
 
 
-def select(
+def choose(
     config: Config,
     needs: Mapping[GateName, Sequence[GateName]],
     selectors: Sequence[Selector] | None,
