@@ -47,7 +47,7 @@ class Ending:
 def exit_code(
     ending: Ending, gates: Iterable[GateReport], *, collection_errors: int = 0, strays: int = 0
 ) -> int:
-    """pytest's exit code: the first that applies.
+    """Pytest's exit code: the first that applies.
 
     ``pytest.exit``'s own, 3 internal error (a file that was asked for and is missing is
     one), 4 usage, 2 interrupted or a collection error, 1 a required gate that is not
@@ -77,7 +77,7 @@ def ran_nothing(gates: Iterable[GateReport]) -> bool:
 
 
 def verdict(ending: Ending, code: int) -> str:
-    """interrupted (by a signal or ``pytest.exit``), else passed or failed."""
+    """Interrupted (by a signal or ``pytest.exit``), else passed or failed."""
     if ending.stop is not None and ending.stop.kind in ("interrupted", "exit"):
         return "interrupted"
     return "passed" if code == OK else "failed"
@@ -117,7 +117,9 @@ class Tally:
         self._collection_errors = 0
         self._strays = 0
         tests = [gate for gate in plan.gates if isinstance(gate.work, Tests)]
-        self._spans = {gate.name: _TestsSpan(gate, starts_alone=not plan.needs.get(gate.name)) for gate in tests}
+        self._spans = {
+            gate.name: _TestsSpan(gate, starts_alone=not plan.needs.get(gate.name)) for gate in tests
+        }
         # results name their gate by its place among the claims; gates left out run nothing
         self._by_claim = [self._spans.get(gate.name) for gate in plan.claims]
 
@@ -159,9 +161,7 @@ class Tally:
 
     def exit_code(self, ending: Ending) -> int:
         """Asked for again when something failed after the result was published."""
-        return exit_code(
-            ending, self.gates(), collection_errors=self._collection_errors, strays=self._strays
-        )
+        return exit_code(ending, self.gates(), collection_errors=self._collection_errors, strays=self._strays)
 
     def gates(self) -> tuple[GateReport, ...]:
         """How each gate ended, in the plan's order."""

@@ -1,0 +1,208 @@
+"""The plain output: one line per change of a gate, and a closing table.
+
+For pipes, CI logs and terminals that cannot redraw.  Nothing is ever taken back, every
+line begins with text of ours, and what tools print is made harmless first.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pytest_batchgate.core.events import (
+    Event,
+    GateBecameReady,
+    GateFinished,
+    GateReport,
+    GateStarted,
+    Noticed,
+    RunFinished,
+    RunResult,
+    RunStarted,
+    WorkerStopped,
+)
+from pytest_batchgate.core.model import GateState
+from pytest_batchgate.report.table import columns
+from pytest_batchgate.report.tail import tail
+from pytest_batchgate.report.words import clip, counts, duration, harmless, percent, plural
+
+_STATE_WIDTH = max(len(state.value) for state in GateState)
+_NAME_WIDTH = 30  # characters; a longer name shifts its own line only
+_REASON_WIDTH = 500
+_NAMED_CULPRITS = 10
+_SHOWS_LOG = frozenset({GateState.FAILED, GateState.TIMED_OUT, GateState.CRASHED})
+_CODES = {2: "collection errors", 3: "an internal error", 4: "a usage error", 5: "nothing to run"}
+
+
+class Write(Protocol):
+    """Writes one line; ``markup`` is any of red, green, yellow, bold."""
+
+    def __call__(self, text: str, /, **markup: bool) -> object: ...
+
+
+class PlainReport:
+    """A subscriber that tells the run line by line.
+
+    ``width`` in characters bounds the table.  ``unicode``: the stream can take characters
+    beyond ASCII; without it they show as their codes.
+    """
+
+    name = "plain output"
+
+    def __init__(self, write: Write, *, width: int = 80, unicode: bool = True) -> None:
+        self._write = write
+        self._width = width
+        self._unicode = unicode
+        self._name_width = 0
+        self._bad: set[str] = set()
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            self._begin(event)
+        elif isinstance(event, GateStarted):
+            slots = ", ".join(f"gw{slot}" for slot in event.slots)
+            self._change(event.at, event.gate, "started", slots)
+        elif isinstance(event, GateBecameReady):
+            self._change(event.at, event.gate, "ready", "")
+        elif isinstance(event, GateFinished):
+            self._finish(event.at, event.report)
+        elif isinstance(event, Noticed):
+            self._line(event.at, f"note: {self._safe(event.text)}", yellow=True)
+        elif isinstance(event, WorkerStopped):
+            if event.reason is not None:
+                self._line(event.at, f"{event.worker} was lost: {self._safe(event.reason)}", yellow=True)
+        elif isinstance(event, RunFinished):
+            self._close(event.result)
+
+    # --- while it runs -----------------------------------------------------------
+
+    def _begin(self, event: RunStarted) -> None:
+        widest = max((len(gate.name) for gate in event.gates), default=0)
+        self._name_width = min(widest, _NAME_WIDTH)
+        if event.gates:
+            self._line(event.at, f"{plural(len(event.gates), 'gate')}, {plural(event.workers, 'worker')}")
+
+    def _finish(self, at: float, report: GateReport) -> None:
+        details = [] if report.started_s is None else [duration(report.wall_s)]
+        if report.attempts > 1:
+            details.append(plural(report.attempts, "attempt"))
+        if tests := counts(report.counts):
+            details.append(tests)
+        text = ", ".join(details)
+        if not report.state.good:
+            self._bad.add(report.name)
+            text += " (not required)" if not report.required else ""
+        if reason := report.reason or self._culprits(report):
+            text += f": {self._safe(reason)}" if text else self._safe(reason)
+        stopped = report.is_service and report.state is GateState.PASSED
+        word = "stopped" if stopped else report.state.value
+        self._change(at, report.name, word, text.lstrip(), **_markup(report))
+
+    def _culprits(self, report: GateReport) -> str | None:
+        names = [need for need in report.needs if need in self._bad]
+        return f"needs {', '.join(names)}" if report.state is GateState.SKIPPED and names else None
+
+    def _change(self, at: float, gate: str, word: str, details: str, **markup: bool) -> None:
+        text = f"{gate:{self._name_width}}  {word:{_STATE_WIDTH}}  {details}"
+        self._line(at, text, **markup)
+
+    def _line(self, at: float, text: str, **markup: bool) -> None:
+        self._write(f"[{at:5.1f}s] {text}".rstrip(), **markup)
+
+    def _safe(self, text: str) -> str:
+        return clip(harmless(text, unicode=self._unicode), _REASON_WIDTH)
+
+    # --- at the end --------------------------------------------------------------
+
+    def _close(self, result: RunResult) -> None:
+        for report in result.gates:
+            if report.log_path is not None and report.state in _SHOWS_LOG:
+                self._log(report, report.log_path)
+        if result.gates:
+            self._write("")
+            self._table(result)
+            self._schedule(result)
+        self._verdict(result)
+
+    def _log(self, report: GateReport, path: str) -> None:
+        self._write("")
+        shown = harmless(path, unicode=self._unicode)
+        self._write(f"{report.name} {report.state.value}, its log: {shown}", bold=True)
+        try:
+            lines = tail(path, unicode=self._unicode) or ["(no output)"]
+        except OSError as error:
+            lines = [f"(the log cannot be read: {error.strerror})"]
+        for line in lines:
+            self._write(f"{report.name} | {line}".rstrip())
+
+    def _table(self, result: RunResult) -> None:
+        rows = [("gate", "state", "tests", "wall", "work"), *(_row(report) for report in result.gates)]
+        head, *lines = columns(rows, align="<<<>>", width=self._width)
+        self._write(head, bold=True)
+        for report, line in zip(result.gates, lines, strict=True):
+            self._write(line, **_markup(report))
+
+    def _schedule(self, result: RunResult) -> None:
+        schedule = result.schedule
+        if result.wall_s <= 0 or schedule.work_s <= 0:
+            return
+        speedup = schedule.work_s / result.wall_s
+        self._write("")
+        self._write(
+            f"{duration(schedule.work_s)} of work in {duration(result.wall_s)}"
+            f" on {plural(result.workers, 'worker')}: speedup {speedup:.2f}"
+        )
+        arrow = " \u2192 " if self._unicode else " -> "
+        path = f": {arrow.join(schedule.critical_path)}" if schedule.critical_path else ""
+        self._write(
+            f"lower bound {duration(schedule.lower_bound_s)}, efficiency {percent(schedule.efficiency)};"
+            f" critical path {duration(schedule.critical_path_s)}{path}"
+        )
+
+    def _verdict(self, result: RunResult) -> None:
+        good = sum(report.state.good for report in result.gates)
+        text = result.verdict
+        if result.exit_code:
+            text += f" (exit code {result.exit_code})"
+        reasons = [f"{report.name} {report.state.value}" for report in result.gates if report.fails_run] or [
+            _CODES.get(result.exit_code, "")
+        ]
+        if result.verdict == "passed":
+            text += f": {good} of {plural(len(result.gates), 'gate')} good" if result.gates else ": no gates"
+        elif result.stop_reason is not None:
+            text += f": {self._safe(result.stop_reason)}"
+        elif listed := _listed(reasons):
+            text += f": {listed}"
+        spared = [
+            f"{report.name} {report.state.value}"
+            for report in result.gates
+            if not (report.required or report.state.good)
+        ]
+        if spared:
+            text += f"; not required: {_listed(spared)}"
+        colour = {"passed": "green", "interrupted": "yellow"}.get(result.verdict, "red")
+        self._write("")
+        self._write(text, bold=True, **{colour: True})
+
+
+def _row(report: GateReport) -> tuple[str, str, str, str, str]:
+    bad_but_spared = not (report.required or report.state.good)
+    state = report.state.value + (" (not required)" if bad_but_spared else "")
+    if report.started_s is None:
+        return report.name, state, counts(report.counts), "-", "-"
+    work = "-" if report.is_service else duration(report.work_s)
+    return report.name, state, counts(report.counts), duration(report.wall_s), work
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _NAMED_CULPRITS
+    text = ", ".join(names[:_NAMED_CULPRITS])
+    return f"{text} and {more} more" if more > 0 else text
+
+
+def _markup(report: GateReport) -> dict[str, bool]:
+    if report.state is GateState.FLAKY:
+        return {"yellow": True}
+    if report.state.good:
+        return {"green": True}
+    spared = not report.required or report.state in (GateState.SKIPPED, GateState.CANCELLED)
+    return {"yellow": True} if spared else {"red": True}
