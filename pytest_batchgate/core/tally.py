@@ -19,10 +19,9 @@ from pytest_batchgate.core.events import (
     RunStarted,
     Schedule,
     TestsWereRun,
-    TestWasLost,
 )
 from pytest_batchgate.core.model import Gate, GateName, GateState, Tests
-from pytest_batchgate.core.plan import Plan, critical_path
+from pytest_batchgate.core.plan import Plan, critical_path, lower_bound
 from pytest_batchgate.core.protocol import NO_GATE, CollectedFile, StopAsked, TestResult
 
 OK, FAILED, INTERRUPTED, INTERNAL_ERROR, USAGE_ERROR, NOTHING_TO_RUN = 0, 1, 2, 3, 4, 5
@@ -34,25 +33,24 @@ _RAN_NOTHING = frozenset({GateState.DESELECTED, GateState.EMPTY})
 class Ending:
     """What bears on the exit code and is no event.
 
-    ``nothing_is_fine``: a resumed run or a shard may have nothing to do.  ``owed``:
-    files that were asked for and could not be written.
+    ``nothing_is_fine``: a resumed run or a shard may have nothing to do.  ``loose_errors``:
+    failures that no gate answers for, such as unclaimed tests and errors after the gate's
+    end; they fail the run.  ``owed``: files that were asked for and could not be written.
     """
 
     stop: StopAsked | None = None
     continue_on_collection_errors: bool = False
     nothing_is_fine: bool = False
+    loose_errors: int = 0
     owed: tuple[str, ...] = ()
 
 
-def exit_code(
-    ending: Ending, gates: Iterable[GateReport], *, collection_errors: int = 0, strays: int = 0
-) -> int:
-    """Pytest's exit code: the first that applies.
+def exit_code(ending: Ending, gates: Iterable[GateReport], *, collection_errors: int = 0) -> int:
+    """The run's exit code in pytest's meaning: the first that applies.
 
     ``pytest.exit``'s own, 3 internal error (a file that was asked for and is missing is
     one), 4 usage, 2 interrupted or a collection error, 1 a required gate that is not
-    good, 5 nothing to run, 0.  ``strays`` are tests that ended badly and that no gate
-    answers for; they fail the run.
+    good, 5 nothing to run, 0.
     """
     kind = ending.stop.kind if ending.stop else None
     reports = tuple(gates)
@@ -64,7 +62,7 @@ def exit_code(
         return USAGE_ERROR
     if kind == "interrupted" or (collection_errors and not ending.continue_on_collection_errors):
         return INTERRUPTED
-    if collection_errors or strays or any(report.fails_run for report in reports):
+    if collection_errors or ending.loose_errors or any(report.fails_run for report in reports):
         return FAILED
     if ran_nothing(reports) and not ending.nothing_is_fine:
         return NOTHING_TO_RUN
@@ -77,7 +75,7 @@ def ran_nothing(gates: Iterable[GateReport]) -> bool:
 
 
 def verdict(ending: Ending, code: int) -> str:
-    """Interrupted (by a signal or ``pytest.exit``), else passed or failed."""
+    """Whether the run was interrupted (by a signal or ``pytest.exit``), or else passed or failed."""
     if ending.stop is not None and ending.stop.kind in ("interrupted", "exit"):
         return "interrupted"
     return "passed" if code == OK else "failed"
@@ -115,7 +113,6 @@ class Tally:
         self._started: dict[GateName, float] = {}
         self._ready_after: dict[GateName, float] = {}
         self._collection_errors = 0
-        self._strays = 0
         tests = [gate for gate in plan.gates if isinstance(gate.work, Tests)]
         self._spans = {
             gate.name: _TestsSpan(gate, starts_alone=not plan.needs.get(gate.name)) for gate in tests
@@ -127,9 +124,6 @@ class Tally:
         """Take note.  TestsWereRun is the hot path."""
         if isinstance(event, TestsWereRun):
             self._add_results(event.collected, event.results)
-        elif isinstance(event, TestWasLost):
-            belongs = event.collected.gates[event.index] != NO_GATE
-            self._strays += not belongs and event.outcome in ("failed", "error")
         elif isinstance(event, FileWasCollected):
             self._collection_errors += event.collected.errors
         elif isinstance(event, GateStarted):
@@ -161,7 +155,7 @@ class Tally:
 
     def exit_code(self, ending: Ending) -> int:
         """Asked for again when something failed after the result was published."""
-        return exit_code(ending, self.gates(), collection_errors=self._collection_errors, strays=self._strays)
+        return exit_code(ending, self.gates(), collection_errors=self._collection_errors)
 
     def gates(self) -> tuple[GateReport, ...]:
         """How each gate ended, in the plan's order."""
@@ -174,11 +168,12 @@ class Tally:
         ``max(critical path, work / workers)``; efficiency is that over the wall time,
         at most 1, and 0 for a run that took no time.
         """
-        work_s = sum(report.work_s for report in self._reports.values() if not report.is_service)
-        path_s, path = critical_path(self._plan, self.spans())
-        bound_s = max(path_s, work_s / max(1, self._workers))
+        work = {name: report.work_s for name, report in self._reports.items() if not report.is_service}
+        spans = self.spans()
+        path_s, path = critical_path(self._plan, spans)
+        bound_s = lower_bound(self._plan, work, spans, self._workers)
         return Schedule(
-            work_s=work_s,
+            work_s=sum(work.values()),
             critical_path_s=path_s,
             critical_path=path,
             lower_bound_s=bound_s,

@@ -74,10 +74,10 @@ _LINE_ENDS = re.compile("\r+\n|[\r\x0b\x0c\x85\u2028\u2029]")
 
 
 def harmless(text: str, *, unicode: bool = True) -> str:
-    """``text`` as one line that can do nothing but be read.
+    r"""``text`` as one line that can do nothing but be read.
 
     Escape sequences go, tabs and line ends become spaces, other control characters show as
-    ``\\x07``.  ``##[`` is broken up: GitHub's runner takes it for a command anywhere in a
+    ``\x07``.  ``##[`` is broken up: GitHub's runner takes it for a command anywhere in a
     line.  Without ``unicode`` everything beyond ASCII shows as its code.
     """
     text = _ESCAPES.sub("", text)
