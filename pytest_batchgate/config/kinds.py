@@ -87,7 +87,9 @@ class Whole(Kind):
 
     @property
     def expected(self) -> str:  # type: ignore[override]
-        if self.maximum == 2**31 - 1:
+        if self.minimum == self.maximum:
+            bounds = str(self.minimum)
+        elif self.maximum == 2**31 - 1:
             bounds = f"a whole number, {self.minimum} or more"
         else:
             bounds = f"a whole number from {self.minimum} to {self.maximum}"
