@@ -286,8 +286,6 @@ class Child:
 
         Raises OSError or ValueError when it cannot be started.
         """
-        # A child begins its life with the peak of the process it was made from.
-        self._peak_before = _peak_bytes(_own_usage().ru_maxrss)
         self._popen = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -298,6 +296,8 @@ class Child:
             start_new_session=True,
         )
         self.pid = self._popen.pid
+        # A child begins its life with the peak of the process it was made from.
+        self._peak_before = _peak_bytes(_own_usage().ru_maxrss)
         self._exit: Exit | None = None
         self._pidfd: int | None = None
         with contextlib.suppress(OSError, AttributeError):

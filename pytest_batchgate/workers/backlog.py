@@ -1,0 +1,116 @@
+"""What a worker has been told to do and has not begun: filled by one thread, drained by another.
+
+execnet's receiver thread adds units and takes unstarted tests back at once, even
+while a test runs; the main thread takes one test after the other.  Nothing here
+knows pytest.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True)
+class WorkUnit(Generic[T]):
+    """One assignment.  ``jobs`` is None until its file has been collected."""
+
+    id: int
+    file: str
+    open_gates: frozenset[int] = frozenset()
+    wanted: tuple[tuple[int, str, int], ...] | None = None  # (index, key, gate); None: the whole file
+    jobs: deque[tuple[int, int, T]] | None = None  # (index, gate, item), unstarted
+    preparing: bool = False
+    taken: int = 0  # started or announced as next, not yet reported
+
+
+@dataclass(eq=False, slots=True)
+class Orders:
+    park: bool = False
+    finish: bool = False
+    halt: bool = False
+
+
+@dataclass(eq=False)
+class Backlog(Generic[T]):
+    """Thread-safe.  ``released`` is called under the lock, so that what it sends precedes
+    anything the main thread says of the unit afterwards."""
+
+    released: Callable[[int, tuple[int, ...], bool], Any]
+    units: deque[WorkUnit[T]] = field(default_factory=deque)
+    orders: Orders = field(default_factory=Orders)
+
+    def __post_init__(self) -> None:
+        self.changed = threading.Condition()
+
+    def add(self, unit: WorkUnit[T]) -> None:
+        with self.changed:
+            self.units.append(unit)
+            self.changed.notify()
+
+    def order(self, *, park: bool = False, finish: bool = False, halt: bool = False) -> None:
+        with self.changed:
+            orders = self.orders
+            orders.park |= park
+            orders.finish |= finish
+            orders.halt |= halt
+            self.changed.notify()
+
+    def release(self, unit_id: int, count: int | None) -> None:
+        """Give back up to ``count`` unstarted tests from the unit's end (None: all)."""
+        with self.changed:
+            unit = next((unit for unit in self.units if unit.id == unit_id), None)
+            if unit is None:
+                self.released(unit_id, (), False)
+                return
+            if unit.jobs is None:
+                whole = not unit.preparing
+                if whole:
+                    self.units.remove(unit)
+                indexes = tuple(index for index, _, _ in unit.wanted or ()) if whole else ()
+                self.released(unit_id, indexes, whole)
+                return
+            indexes_back = []
+            while unit.jobs and (count is None or len(indexes_back) < count):
+                indexes_back.append(unit.jobs.pop()[0])
+            self.released(unit_id, tuple(reversed(indexes_back)), False)
+
+    def head(self) -> WorkUnit[T] | None:
+        """The unit the main thread works on, marked as begun; None: nothing is queued."""
+        with self.changed:
+            if self.orders.halt or not self.units:
+                return None
+            unit = self.units[0]
+            unit.preparing = True
+            return unit
+
+    def take(self, unit: WorkUnit[T]) -> tuple[int, int, T] | None:
+        """The unit's next test; None once it has no more (the unit is then off the list)."""
+        with self.changed:
+            if self.orders.halt:
+                return None
+            if unit.jobs:
+                unit.taken += 1
+                return unit.jobs.popleft()
+            if self.units and self.units[0] is unit:
+                self.units.popleft()
+            return None
+
+    def exhausted(self, unit: WorkUnit[T]) -> bool:
+        """Whether nothing of the unit is left to start or to report."""
+        with self.changed:
+            return not unit.jobs and unit.taken == 0
+
+    def wait(self) -> Orders:
+        """Block until there is a unit or an order; returns and clears the orders."""
+        with self.changed:
+            while not (self.units or self.orders.park or self.orders.finish or self.orders.halt):
+                self.changed.wait()
+            now = Orders(self.orders.park, self.orders.finish, self.orders.halt)
+            self.orders.park = False
+            return now

@@ -1,0 +1,117 @@
+"""What controller and worker say to each other, as one bytes object per batch.
+
+Messages are tuples of builtins that begin with a one-letter kind.  They travel as
+one marshalled list, which bypasses execnet's serializer (one call per object)
+and is the same for every CPython that this package supports, version 4 being
+pinned.  Whatever comes from tests (report contents, warnings) goes through
+`plain` first: nothing a test attaches to a report can break the wire, and the
+controller never imports a class that a worker names.
+"""
+
+from __future__ import annotations
+
+import marshal
+from typing import Any, Final
+
+MARSHAL_VERSION: Final = 4
+PROTOCOL: Final = 1  # raised whenever a message changes; both sides must agree
+
+Message = tuple[Any, ...]
+
+# worker -> controller
+LISTED: Final = "L"  # (files,)
+COLLECTED: Final = "C"  # (unit, dict of CollectedFile fields, taken | None)
+RESULTS: Final = "R"  # (unit, [(index, outcome, duration_s, payload), ...])
+UNIT_DONE: Final = "U"  # (unit,)
+RELEASED: Final = "V"  # (unit, indexes, whole)
+MISSING: Final = "M"  # (unit, indexes)
+HUNGRY: Final = "H"  # ()
+KEYWORDS: Final = "K"  # (number, names): report keywords, sent once and then named by number
+WARNING: Final = "W"  # (dict,)
+OUTPUT: Final = "O"  # (text,)
+REPORTS: Final = "P"  # ([serialized report, ...]): collect reports outside of any file
+INTERNAL: Final = "I"  # (text,)
+USAGE: Final = "E"  # (text,)
+EXIT: Final = "X"  # (reason, returncode | None): pytest.exit, KeyboardInterrupt
+SHOULDSTOP: Final = "S"  # (kind, reason)
+ENDED: Final = "F"  # (workeroutput,)
+
+# controller -> worker
+SETUP: Final = "setup"  # (dict,)
+FILE: Final = "file"  # (unit, file, open gate indexes)
+TESTS: Final = "tests"  # (unit, file, indexes, keys, gates)
+RELEASE: Final = "release"  # (unit, count | None)
+PARK: Final = "park"
+FINISH: Final = "finish"
+HALT: Final = "halt"
+
+_BUILTIN = (str, int, float, bool, bytes, type(None))
+
+
+def encode(messages: list[Message]) -> bytes:
+    return marshal.dumps(messages, MARSHAL_VERSION)
+
+
+def decode(data: bytes) -> list[Message]:
+    """Raises ValueError (EOFError, TypeError) for what `encode` did not write."""
+    messages = marshal.loads(data)  # noqa: S302 (a worker of our own, which could run any code anyway)
+    if type(messages) is not list:
+        raise ValueError("not a batch of messages")
+    return messages
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """``value`` rebuilt from exact builtins; what has no such form becomes its repr, bounded.
+
+    Subclasses of str, int and so on lose their class; lone surrogates are escaped.
+    """
+    kind = type(value)
+    if kind is str:
+        return _text(value)
+    if kind in {int, float, bool, bytes, type(None)}:
+        return value
+    if depth > 60:
+        return "<nested too deeply>"
+    if kind is list or isinstance(value, list):
+        return [plain(entry, depth + 1) for entry in value]
+    if isinstance(value, tuple):
+        return tuple(plain(entry, depth + 1) for entry in value)
+    if isinstance(value, dict):
+        return {_key(name): plain(entry, depth + 1) for name, entry in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return [plain(entry, depth + 1) for entry in value]
+    return _as_base(value)
+
+
+def _key(name: Any) -> Any:
+    plain_name = plain(name, 59)
+    return plain_name if isinstance(plain_name, _BUILTIN) else str(plain_name)
+
+
+def _as_base(value: Any) -> Any:
+    """Enums, str and int subclasses, paths, numbers of other libraries."""
+    try:
+        for base in (bool, int, float, bytes):
+            if isinstance(value, base):
+                return base(value)
+        if isinstance(value, str):
+            return _text(str.__str__(value))
+        if hasattr(value, "__fspath__"):
+            return plain(value.__fspath__(), 59)
+        return _text(repr(value)[:10_000])
+    except Exception as exc:  # noqa: BLE001 (a repr may raise anything)
+        return f"<unpresentable {type(value).__name__}: {type(exc).__name__}>"
+
+
+def _text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def derived_domain(nodeid: str) -> str:
+    """What pytest's ``location[2]`` is for a test, as far as its node id tells."""
+    names, bracket, parameters = nodeid.partition("[")
+    return names.partition("::")[2].replace("::", ".") + bracket + parameters
