@@ -6,6 +6,7 @@ line begins with text of ours, and what tools print is made harmless first.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from pytest_batchgate.core.events import (
@@ -159,29 +160,28 @@ class PlainReport:
         )
 
     def _verdict(self, result: RunResult) -> None:
-        good = sum(report.state.good for report in result.gates)
-        text = result.verdict
-        if result.exit_code:
-            text += f" (exit code {result.exit_code})"
-        reasons = [f"{report.name} {report.state.value}" for report in result.gates if report.fails_run] or [
-            _CODES.get(result.exit_code, "")
-        ]
-        if result.verdict == "passed":
-            text += f": {good} of {plural(len(result.gates), 'gate')} good" if result.gates else ": no gates"
-        elif result.stop_reason is not None:
-            text += f": {self._safe(result.stop_reason)}"
-        elif listed := _listed(reasons):
-            text += f": {listed}"
-        spared = [
-            f"{report.name} {report.state.value}"
-            for report in result.gates
-            if not (report.required or report.state.good)
-        ]
-        if spared:
+        text = result.verdict + (f" (exit code {result.exit_code})" if result.exit_code else "")
+        if why := self._why(result):
+            text += f": {why}"
+        if spared := _ends(report for report in result.gates if not (report.required or report.state.good)):
             text += f"; not required: {_listed(spared)}"
         colour = {"passed": "green", "interrupted": "yellow"}.get(result.verdict, "red")
         self._write("")
         self._write(text, bold=True, **{colour: True})
+
+    def _why(self, result: RunResult) -> str:
+        if result.verdict == "passed":
+            good = sum(report.state.good for report in result.gates)
+            return f"{good} of {plural(len(result.gates), 'gate')} good" if result.gates else "no gates"
+        reason = self._safe(result.stop_reason) if result.stop_reason is not None else ""
+        if result.verdict == "interrupted":
+            return reason
+        bad = _ends(report for report in result.gates if report.fails_run)
+        return "; ".join(filter(None, [_listed(bad), reason])) or _CODES.get(result.exit_code, "")
+
+
+def _ends(reports: Iterable[GateReport]) -> list[str]:
+    return [f"{report.name} {report.state.value}" for report in reports]
 
 
 def _row(report: GateReport) -> tuple[str, str, str, str, str]:
