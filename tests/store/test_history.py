@@ -8,7 +8,8 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -416,41 +417,30 @@ def as_nobody(work: Callable[[], object]) -> str:
     return text
 
 
-def open_to_all(folder: Path) -> None:
-    """pytest's temporary folders are closed to others; the ones above this one must let nobody through."""
-    for parent in [folder, *folder.parents]:
-        if os.getuid() == 0 and parent.stat().st_uid == 0 and parent != Path(parent.anchor):
-            parent.chmod(parent.stat().st_mode | 0o055)
+@pytest.fixture
+def read_only() -> Iterator[Path]:
+    """A folder that others can reach, unlike pytest's temporary ones; closed for writing by the test."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+        folder.chmod(0o755)
 
 
-def test_a_read_only_folder_can_still_be_read(tmp_path: Path) -> None:
-    history_of(tmp_path, run(gate("lint", wall_s=2.0)))
-    open_to_all(tmp_path)
-    tmp_path.chmod(0o555)
-    history = History.open(tmp_path)
-    try:
-        answer = as_nobody(
-            lambda: (
-                history.estimates().commands,
-                history.record(run()),
-                len(history.warnings),
-                history.warnings,
-            )
-        )
-    finally:
-        tmp_path.chmod(0o755)
+def test_a_read_only_folder_can_still_be_read(read_only: Path) -> None:
+    history_of(read_only, run(gate("lint", wall_s=2.0)))
+    read_only.chmod(0o555)
+    history = History.open(read_only)
+    answer = as_nobody(
+        lambda: (history.estimates().commands, history.record(run()), len(history.warnings), history.warnings)
+    )
     assert answer.startswith("({'lint': 2.0}, False, 1, "), answer
 
 
-def test_a_folder_that_cannot_be_made_switches_it_off(tmp_path: Path) -> None:
-    open_to_all(tmp_path)
-    tmp_path.chmod(0o555)
-    history = History.open(tmp_path / "batchgate")
-    try:
-        answer = as_nobody(lambda: (history.record(run()), len(history.warnings)))
-    finally:
-        tmp_path.chmod(0o755)
-    assert answer == "(False, 1)"
+def test_a_folder_that_cannot_be_made_switches_it_off(read_only: Path) -> None:
+    read_only.chmod(0o555)
+    history = History.open(read_only / "batchgate")
+    assert as_nobody(lambda: (history.record(run()), len(history.warnings))) == "(False, 1)"
 
 
 @pytest.mark.parametrize("room", [0, 100, 5_000, 30_000])
@@ -580,3 +570,14 @@ print("sqlite3" in sys.modules)
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert done.stdout == "False\n"
+
+
+def test_a_good_file_is_not_set_aside_for_the_damage_of_the_one_before(tmp_path: Path) -> None:
+    """Two runs find the same damage; the slower one comes to a file that is whole again."""
+    (tmp_path / "history.sqlite3").write_bytes(b"garbage" * 1000)
+    slower, faster = History.open(tmp_path), History.open(tmp_path)
+    with closing(slower._connect(1.0)):
+        assert faster.record(run(gate("lint", wall_s=2.0)))
+    assert slower._set_aside(ValueError("file is not a database"))
+    assert slower.warnings == []
+    assert slower.estimates().commands == {"lint": 2.0}
