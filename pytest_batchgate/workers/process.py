@@ -28,6 +28,9 @@ from pathlib import Path
 
 import psutil
 
+_SCANS = 4  # when processes came and went during the one before
+_EXEC_LOOKS = 50  # a millisecond apart
+_KERNEL_THREAD = 0x00200000  # PF_KTHREAD among the flags of /proc/PID/stat
 _POLL_S = 0.02  # where the system cannot wake us up: other systems than Linux >= 5.3
 
 
@@ -40,7 +43,7 @@ class Proc:
     group: int
     session: int
     started: float  # on a clock of the system's own; only compared
-    zombie: bool
+    zombie: bool  # or a thread of the kernel's: nothing that could be ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,6 @@ class Exit:
 # --- looking ------------------------------------------------------------------
 
 
-def processes() -> dict[int, Proc]:
-    """Every process that can be seen, by id."""
-    seen = map(look, psutil.pids())
-    return {proc.pid: proc for proc in seen if proc is not None}
-
-
 def look(pid: int) -> Proc | None:
     """One process, or None if it is gone."""
     return _look_linux(pid) if sys.platform == "linux" else _look_psutil(pid)
@@ -82,7 +79,8 @@ def _look_linux(pid: int) -> Proc | None:
     except OSError:
         return None
     fields = stat[stat.rfind(b")") + 2 :].split()  # the name before it may hold anything
-    return Proc(pid, int(fields[1]), int(fields[2]), int(fields[3]), float(fields[19]), fields[0] in b"ZX")
+    nothing = fields[0] in b"ZX" or bool(int(fields[6]) & _KERNEL_THREAD)
+    return Proc(pid, int(fields[1]), int(fields[2]), int(fields[3]), float(fields[19]), nothing)
 
 
 def _look_psutil(pid: int) -> Proc | None:
@@ -105,10 +103,22 @@ def _environment(pid: int) -> bytes:
     """The environment the process was started with, as far as it can be read."""
     try:
         if sys.platform == "linux":
-            return Path(f"/proc/{pid}/environ").read_bytes()
+            return _environment_linux(Path(f"/proc/{pid}"))
         return "\0".join(f"{k}={v}" for k, v in psutil.Process(pid).environ().items()).encode()
     except (psutil.Error, OSError, ValueError):
         return b""
+
+
+def _environment_linux(folder: Path) -> bytes:
+    # In the middle of an exec both files are empty for a moment, and a process
+    # that was just let go by its parent is often in the middle of one.
+    for _ in range(_EXEC_LOOKS):
+        if environment := (folder / "environ").read_bytes():
+            return environment
+        if (folder / "cmdline").read_bytes():
+            break
+        time.sleep(0.001)
+    return (folder / "environ").read_bytes()
 
 
 def describe(proc: Proc) -> str:
@@ -136,9 +146,18 @@ class Tree:
     def members(self) -> list[Proc]:
         """The living, the first process included; zombies are gone as far as we are concerned."""
         with self._lock:
-            return self._members(processes())
+            for _ in range(_SCANS):
+                pids = psutil.pids()
+                table = {pid: proc for pid in pids if (proc := look(pid)) is not None}
+                found = self._search(table)
+                living = [proc for proc in found if not proc.zombie]
+                # One that went after it was listed may have left a child that was born after that.
+                still = len(table) == len(pids) and all(proc.pid == self._leader for proc in found)
+                if living or still:
+                    break
+            return living
 
-    def _members(self, table: Mapping[int, Proc]) -> list[Proc]:
+    def _search(self, table: Mapping[int, Proc]) -> list[Proc]:
         spared = _self_and_ancestors(table)
         # Nothing of the tree is older than its first process: few environments are read.
         young = [p for p in table.values() if p.started >= self._since and p.pid not in spared]
@@ -152,7 +171,7 @@ class Tree:
             found.update(fresh)
             waiting.extend(fresh)
         self._known.update((pid, table[pid].started) for pid in found)
-        return [table[pid] for pid in sorted(found) if not table[pid].zombie]
+        return [table[pid] for pid in sorted(found)]
 
     def _is_ours(self, proc: Proc) -> bool:
         return (

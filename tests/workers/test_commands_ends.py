@@ -158,6 +158,15 @@ def test_a_daemon_of_init_is_found_by_its_environment(bench: MakeBench, tmp_path
     assert [name for name in ended.leaked if f"(pid {pid})" in name] == list(ended.leaked) != []
 
 
+def test_what_is_just_becoming_another_program_is_found(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of an exec a process shows no environment: seen one time in three without care."""
+    monkeypatch.setattr(attempt, "_LEEWAY_S", 0)
+    one = bench(gate("g", "(setsid sleep 1000 &) & exit 0"))
+    assert [len(one.run("g").leaked) for _ in range(20)] == [1] * 20
+
+
 def test_a_leftover_that_ignores_sigterm_is_killed(bench: MakeBench, tmp_path: Path) -> None:
     code = (
         "import os, signal, time; signal.signal(15, signal.SIG_IGN); "
@@ -227,17 +236,16 @@ time.sleep(1000)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds strays in /proc")
 def test_commands_do_not_outlive_a_killed_controller(tmp_path: Path) -> None:
-    controller = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", CONTROLLER, str(Path(__file__).parent), str(tmp_path)],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert controller.stdout is not None
-    guard = int(controller.stdout.readline())
-    pids = [int((tmp_path / name).read_text()) for name in ("leader", "away")]
-    assert all(map(alive, [guard, *pids]))
-    controller.kill()
-    controller.wait()
+    ) as controller:
+        assert controller.stdout is not None
+        guard = int(controller.stdout.readline())
+        pids = [int((tmp_path / name).read_text()) for name in ("leader", "away")]
+        assert all(map(alive, [guard, *pids]))
+        controller.kill()
     until(lambda: not any(map(alive, [guard, *pids])))
 
 
