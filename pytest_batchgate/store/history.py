@@ -109,6 +109,8 @@ class History:
 
     def _write(self, run: RunRecord) -> bool:
         with contextlib.closing(self._connect(_WRITE_PATIENCE_S)) as db:
+            # in WAL mode a power cut may then cost a run, never the file
+            db.execute("PRAGMA synchronous = NORMAL")
             _bring_up_to_date(db, create=True)
             db.execute("BEGIN IMMEDIATE")
             rows.insert(db, run)
@@ -123,9 +125,7 @@ class History:
         if self._seen is not None:
             for name in ("", *_SIDECARS):
                 _check_regular(self.path.with_name(FILE_NAME + name))
-        db = sqlite3.connect(self.path, timeout=patience_s, isolation_level=None)
-        db.execute("PRAGMA synchronous = NORMAL")  # in WAL mode: a power cut may lose a run, not the file
-        return db
+        return sqlite3.connect(self.path, timeout=patience_s, isolation_level=None)
 
     def _connect_immutable(self) -> sqlite3.Connection:
         import sqlite3
