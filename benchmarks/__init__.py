@@ -1,0 +1,1 @@
+"""Side by side with pytest, pytest-xdist, make and tox, on real projects: ``python -m benchmarks``."""

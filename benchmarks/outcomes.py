@@ -1,0 +1,85 @@
+"""Are our outcomes plain pytest's?  JUnit of both, case by case, on the fast path and on the plain one.
+
+A check, not a measurement: the CI runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.contest import Contender, junit_path, outcome_of
+from benchmarks.gates import gates_config
+from benchmarks.junitdiff import JunitError, compare_files, nodeid_pattern
+from benchmarks.measure import Run, run
+from benchmarks.prepare import Prepared, clean_environment
+from benchmarks.suites import OURS, OURS_PLAIN, ours, ours_argv, plain
+
+SHOWN = 20
+SHOWN_LINES = 40
+
+
+def check_outcomes(prepared: Prepared) -> bool:
+    """Print what differs; True when nothing does."""
+    reference = plain(prepared)
+    expected = _run(prepared, reference)
+    good = True
+    for contender in (
+        ours(prepared, OURS, "outcomes-ours"),
+        ours(prepared, OURS_PLAIN, "outcomes-plain-bridge", BATCHGATE_BRIDGE="plain"),
+    ):
+        done = _run(prepared, contender)
+        lines = _differences(prepared, reference, contender, expected, done)
+        counts = dict(outcome_of(expected).counts)
+        print(f"{prepared.project.name}, {contender.name}: {_verdict(lines, counts)} ({done.wall_s:.1f} s)")
+        _show(lines, done)
+        good = good and not lines
+    return good
+
+
+def check_gates(prepared: Prepared) -> bool:
+    """All four gates in one command, each of which must pass; True when they do."""
+    argv = ours_argv(prepared, "outcomes-gates", gates_config(prepared))
+    done = _run(prepared, Contender(name="all gates", argv=argv, cwd=prepared.source))
+    lines = [] if done.exit_code == 0 else [f"exit code {done.exit_code}"]
+    lines += [f"{gate} is not in the output" for gate in prepared.project.tools if gate not in done.output]
+    print(f"{prepared.project.name}, all gates: {'; '.join(lines) or 'passed'} ({done.wall_s:.1f} s)")
+    _show(lines, done)
+    return not lines
+
+
+def _run(prepared: Prepared, contender: Contender) -> Run:
+    argv = list(contender.argv)
+    if contender.junit_by:
+        path = junit_path(contender, prepared.work)
+        path.unlink(missing_ok=True)
+        argv.append(f"--junitxml={path}")
+    log = prepared.work / "out" / "outcomes.log"
+    return run(argv, cwd=contender.cwd, env={**clean_environment(), **contender.env}, log=log)
+
+
+def _differences(
+    prepared: Prepared, reference: Contender, contender: Contender, expected: Run, done: Run
+) -> Sequence[str]:
+    racy = [nodeid_pattern(pattern) for pattern in prepared.project.racy]
+    lines = ["timed out"] if done.timed_out else []
+    raced = outcome_of(expected).failed ^ outcome_of(done).failed
+    if expected.exit_code != done.exit_code and not raced:
+        lines.append(f"exit code {expected.exit_code} of pytest, {done.exit_code} of batchgate")
+    try:
+        left, right = junit_path(reference, prepared.work), junit_path(contender, prepared.work)
+        return [*lines, *compare_files(left, right, racy=racy)]
+    except JunitError as error:
+        return [*lines, str(error)]
+
+
+def _verdict(lines: Sequence[str], counts: dict[str, int]) -> str:
+    summary = ", ".join(f"{number} {kind}" for kind, number in counts.items())
+    return f"{len(lines)} differences from pytest" if lines else f"equal to pytest, case by case: {summary}"
+
+
+def _show(lines: Sequence[str], done: Run) -> None:
+    for line in lines[:SHOWN]:
+        print(f"  {line}")
+    if lines:
+        print("  --- the end of its output ---")
+        print("\n".join(f"  {line}" for line in done.output.splitlines()[-SHOWN_LINES:]))
