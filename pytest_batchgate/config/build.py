@@ -35,7 +35,7 @@ def build_config(top: Place, display: str) -> Config:
     if "gates" not in entries or not entries["gates"].node.entries:
         raise ConfigError(
             "there are no gates",
-            where=display,
+            where=top.node.where,
             todo="Add one under `gates`, or remove the file to have them detected",
         )
     values: dict[str, Any] = {}

@@ -6,7 +6,6 @@ raises ConfigError, at the value's own place, for anything that does not fit.
 
 from __future__ import annotations
 
-import math
 import posixpath
 import re
 from abc import ABC, abstractmethod
@@ -100,7 +99,8 @@ class Whole(Kind):
         if self.word is not None and value == self.word:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or not self.minimum <= value <= self.maximum:
-            raise place.wrong(self.expected)
+            quoted = isinstance(value, str) and len(value) < 20 and value.isdecimal()
+            raise place.wrong(self.expected, "Remove the quotes" if quoted else None)
         return value
 
     def json_schema(self) -> Json:
@@ -121,7 +121,7 @@ class Number(Kind):
         value = place.node.value
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise place.wrong(self.expected)
-        if math.isnan(value) or not self.minimum <= value <= self.maximum:
+        if not self.minimum <= value <= self.maximum:  # no NaN is
             raise place.wrong(self.expected)
         return float(value)
 
@@ -226,7 +226,7 @@ class Text(Kind):
 
 def name(of: str) -> Text:
     """A gate's, stage's or tag's name."""
-    return Text(f"{of}: letters, digits, `_`, `.` and `-`, not starting with `.` or `-`", NAME_PATTERN)
+    return Text(f"{of} (letters, digits, `_`, `.` and `-`)", NAME_PATTERN)
 
 
 class Regex(Kind):
@@ -308,7 +308,7 @@ class Items(Kind):
         items = place.node.items
         if items is None:
             scalar = place.node.value is not None and place.node.entries is None
-            raise place.wrong(self.expected, f"Write [{place.node.text[:40]}]" if scalar else None)
+            raise place.wrong(self.expected, f'Write ["{place.node.text[:40]}"]' if scalar else None)
         if len(items) < self.minimum:
             raise place.wrong(self.expected)
         seen: dict[Any, None] = {}

@@ -186,9 +186,10 @@ class Run(Kind):
         try:
             argv = tuple(shlex.split(line))
         except ValueError as error:
-            problem = str(error).lower().replace("no closing quotation", "a quote that is not closed")
+            closing = "quotation" in str(error)
+            problem = "a quote that is not closed" if closing else "a backslash with nothing after it"
             raise place.error(
-                f"has {problem}: {shown(line)}", "Close it, or write a list of arguments"
+                f"has {problem}: {shown(line)}", "Mend it, or write a list of arguments"
             ) from None
         operator = next((found[1] for found in _SHELL_WORD.finditer(line) if found[1] in argv), None)
         if operator is not None:

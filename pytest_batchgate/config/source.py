@@ -59,7 +59,9 @@ def read_source(source: Source) -> Node:
 
     tree = read_yaml(_text(source), source.display)
     if tree is None or tree.value is None:
-        raise ConfigError("the file is empty", where=source.display, todo="It needs `version: 1` and `gates`")
+        raise ConfigError(
+            "the file is empty", where=f"{source.display}:1", todo="It needs `version: 1` and `gates`"
+        )
     return tree
 
 

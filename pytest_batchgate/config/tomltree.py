@@ -15,6 +15,8 @@ else:
     import tomli as tomllib
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
+_ENDLESS_KEY = re.compile(rf"(?<![A-Za-z0-9_.-])(?:{_PART}[ \t]*\.[ \t]*){{500}}")
 _AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)$")
 
 Keys = tuple[str, ...]
@@ -31,13 +33,20 @@ class _Written(float):
 
 def read_toml(text: str, display: str) -> Mapping[str, object]:
     """The parsed file.  Raises ConfigError with ``display:LINE`` for bad TOML."""
+    # The library's memory grows with the square of a dotted key's parts: 100,000 of them end the process.
+    endless = _ENDLESS_KEY.search(text)
+    if endless is not None:
+        number = text.count("\n", 0, endless.start()) + 1
+        raise ConfigError(f"nested deeper than {MAX_DEPTH} levels", where=f"{display}:{number}")
     try:
         return tomllib.loads(text, parse_float=_Written)
     except tomllib.TOMLDecodeError as error:
         message = str(error)
         found = _AT_LINE.search(message)
-        where = f"{display}:{found[1]}" if found else display
-        problem = _AT_LINE.sub("", message)
+        # Without a line it is the end of the file where something is missing.
+        line = found[1] if found else text.count("\n") + 1
+        where = f"{display}:{line}"
+        problem = _AT_LINE.sub("", message).replace(" (at end of document)", " at the end of the file")
         raise ConfigError(f"this is not TOML: {problem[:1].lower()}{problem[1:]}", where=where) from None
     except RecursionError:
         raise ConfigError(f"nested deeper than {MAX_DEPTH} levels", where=display) from None

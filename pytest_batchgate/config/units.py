@@ -91,6 +91,10 @@ def _match(pattern: str, text: str) -> re.Match[str]:
 
 
 def _finite(value: float) -> float:
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:  # TOML has integers without bound
+        raise ValueError("out of range") from None
+    if not math.isfinite(number):
         raise ValueError("not finite")
-    return float(value)
+    return number

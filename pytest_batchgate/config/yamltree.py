@@ -46,8 +46,13 @@ def read_yaml(text: str, display: str) -> Node | None:
             builder.feed(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = error.problem or error.context or "it cannot be parsed"
+        problem = (error.problem or error.context or "it cannot be parsed").replace(
+            "'<stream end>'", "the end of the file"
+        )
         hint = next((todo for start, todo in _HINTS.items() if problem.startswith(start)), None)
+        began = error.context_mark
+        if hint is None and mark is not None and began is not None and began.line < mark.line:
+            hint = f"What is not finished there begins on line {began.line + 1}"
         where = f"{display}:{mark.line + 1}" if mark else display
         raise ConfigError(f"this is not YAML: {problem}", where=where, todo=hint) from None
     except yaml.reader.ReaderError as error:
@@ -115,7 +120,7 @@ class _Builder:
         tag = event.tag
         if tag is not None:
             raise ConfigError(
-                f"the tag {shown(tag)} is not allowed",
+                f"the tag {shown(tag.replace('tag:yaml.org,2002:', '!!'))} is not allowed",
                 where=where,
                 todo="Remove it; quotes make a value a string",
             )
