@@ -11,8 +11,10 @@ process that carries the run's marker in its environment.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import subprocess
+import sys
 import threading
 
 _SCRIPT = r"""
@@ -110,3 +112,18 @@ class Guard:
             if self._shell is not None and self._shell.stdin is not None:
                 with contextlib.suppress(OSError, ValueError):  # the shell was killed: no guard then
                     self._shell.stdin.write(line.encode())
+
+
+def become_subreaper() -> bool:
+    """Linux: orphans of our descendants become our children instead of init's; whether that worked.
+
+    Never called here: it changes the whole process, the user's other children
+    included, and whoever calls it owes their orphans a wait.
+    """
+    if sys.platform != "linux":
+        return False
+    pr_set_child_subreaper = 36
+    try:
+        return bool(ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0) == 0)
+    except (OSError, AttributeError):
+        return False

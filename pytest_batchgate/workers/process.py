@@ -13,7 +13,6 @@ there, neither its id nor its group's can come to belong to somebody else.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import resource
 import select
@@ -388,18 +387,3 @@ def _own_usage() -> resource.struct_rusage:
 
 def _peak_bytes(maxrss: int) -> int:
     return maxrss if sys.platform == "darwin" else maxrss * 1024
-
-
-def become_subreaper() -> bool:
-    """Linux: orphans of our descendants become our children instead of init's; whether that worked.
-
-    Never called here: it changes the whole process, the user's other children
-    included, and whoever calls it owes their orphans a wait.
-    """
-    if sys.platform != "linux":
-        return False
-    pr_set_child_subreaper = 36
-    try:
-        return bool(ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0) == 0)
-    except (OSError, AttributeError):
-        return False

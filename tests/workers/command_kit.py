@@ -17,6 +17,7 @@ from pytest_batchgate.core.model import Command, Gate, GateName, GateState, Read
 from pytest_batchgate.core.protocol import CommandEnded, Input, ServiceReady, StartCommand, StopCommand
 from pytest_batchgate.workers.commands import CommandRunner
 from pytest_batchgate.workers.environ import base_environment
+from pytest_batchgate.workers.guard import Guard
 
 PATIENCE_S = 60.0  # only ever waited out by a failure
 
@@ -62,7 +63,13 @@ def alive(pid: int) -> bool:
 class Bench:
     """A CommandRunner for some gates, and what it has put."""
 
-    def __init__(self, rootdir: Path, *gates: Gate, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        rootdir: Path,
+        *gates: Gate,
+        environ: Mapping[str, str] | None = None,
+        guard: Guard | None = None,
+    ) -> None:
         self.inputs: queue.Queue[Input] = queue.Queue()
         self.rootdir = rootdir
         self.log_dir = rootdir / ".logs"
@@ -75,6 +82,7 @@ class Bench:
                 os.environ if environ is None else environ, executable=sys.executable, in_virtualenv=False
             ),
             run_id=f"test-{os.getpid()}-{rootdir.name}",
+            guard=guard,
         )
 
     def start(self, name: str, slots: tuple[int, ...] = (0,), env: Mapping[str, str] | None = None) -> None:

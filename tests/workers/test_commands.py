@@ -154,6 +154,14 @@ def test_both_streams_go_to_the_log_in_order_and_stdin_is_at_its_end(bench: Make
     assert one.log("g") == "out\nerr\neof\nout2\n"
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere it is the same open file")
+def test_a_log_that_its_command_emptied_has_no_hole(bench: MakeBench) -> None:
+    """On Linux `> /dev/stdout` opens the log anew and cuts it; what follows is still readable text."""
+    one = bench(gate("g", "echo lost; echo kept > /dev/stdout; echo after"))
+    assert one.run("g").state is GateState.PASSED
+    assert one.log("g") == "kept\nafter\n"
+
+
 def test_200_mb_one_long_line_and_bytes_of_any_kind_cost_no_memory(bench: MakeBench) -> None:
     one = bench(gate("g", "head -c 200000000 /dev/zero | tr '\\0' x; printf '\\377\\000\\r'"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

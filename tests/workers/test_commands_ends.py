@@ -16,6 +16,8 @@ from command_kit import PATIENCE_S, Bench, MakeBench, alive, benches, gate, pyth
 
 from pytest_batchgate.core.model import GateName, GateState
 from pytest_batchgate.workers import attempt
+from pytest_batchgate.workers.guard import Guard
+from pytest_batchgate.workers.process import look
 
 pytestmark = pytest.mark.integration
 
@@ -139,15 +141,13 @@ def test_what_is_left_behind_is_ended_and_named(bench: MakeBench, tmp_path: Path
     near, away = (one.wait_pid(tmp_path / name) for name in ("near", "away"))
     assert not alive(near)
     assert not alive(away)
-    names = tuple(f"sleep {s} (pid {p})" for p, s in sorted([(near, 1001), (away, 1002)]))
     if leaks == "fail":
-        assert (ended.state, ended.reason) == (
-            GateState.FAILED,
-            f"left processes behind: {', '.join(names)}",
-        )
+        assert ended.state is GateState.FAILED
+        assert ended.reason == f"left processes behind: {', '.join(ended.leaked)}"
     else:
         assert (ended.state, ended.reason) == (GateState.PASSED, None)
-    assert ended.leaked == (() if leaks == "ignore" else names)
+    pids = [] if leaks == "ignore" else sorted([near, away])
+    assert [name.rpartition(" (")[2] for name in ended.leaked] == [f"pid {pid})" for pid in pids]
 
 
 def test_a_daemon_of_init_is_found_by_its_environment(bench: MakeBench, tmp_path: Path) -> None:
@@ -257,6 +257,48 @@ def test_the_guard_goes_with_the_runner(bench: MakeBench) -> None:
     assert alive(guard)
     one.runner.close(1)
     assert not psutil.pid_exists(guard)
+
+
+def test_the_guard_is_told_what_comes_and_what_goes(tmp_path: Path) -> None:
+    """A group that is gone must be forgotten: its number may come to belong to others."""
+    told: list[tuple[str, int]] = []
+
+    class Telling(Guard):
+        def add(self, group: int) -> None:
+            told.append(("add", group))
+            super().add(group)
+
+        def drop(self, group: int) -> None:
+            assert look(group) is not None, "reaped: the number may belong to others already"
+            told.append(("drop", group))
+            super().drop(group)
+
+    guard = Telling(b":none/")
+    one = Bench(tmp_path, gate("g", "echo $$ > pid"), guard=guard)
+    one.run("g")
+    pid = one.wait_pid(tmp_path / "pid")
+    assert told == [("add", pid), ("drop", pid)]
+    one.runner.close(1)
+    assert guard.pid is not None  # it came from outside and is not the runner's to close
+    guard.close()
+    guard.close()
+
+
+def test_a_guard_ends_the_groups_it_was_told_of_and_no_others() -> None:
+    guard = Guard(b":none/")
+    guard.start()
+    added, dropped = (subprocess.Popen(["sleep", "1000"], start_new_session=True) for _ in range(2))
+    guard.add(dropped.pid)
+    guard.add(added.pid)
+    guard.drop(dropped.pid)
+    assert guard._shell is not None
+    assert guard._shell.stdin is not None
+    guard._shell.stdin.close()  # as the end of this process would
+    assert added.wait(PATIENCE_S) == -signal.SIGTERM
+    guard._shell.wait(PATIENCE_S)
+    assert dropped.poll() is None
+    dropped.kill()
+    dropped.wait()
 
 
 def test_a_killed_guard_is_missed_by_nobody(bench: MakeBench) -> None:

@@ -63,7 +63,8 @@ def test_commands_end_alike_on_lesser_systems(bench: MakeBench, system: str, tmp
     assert run.ended().returncode == -signal.SIGKILL
     ended = run.run("leaky")
     pid = run.wait_pid(tmp_path / "pid")
-    assert ended.leaked == (f"sleep 1000 (pid {pid})",)
+    assert len(ended.leaked) == 1
+    assert ended.leaked[0].endswith(f"(pid {pid})")
     assert not alive(pid)
 
 
@@ -169,6 +170,12 @@ def test_a_strange_name_does_not_disturb_the_reading(tmp_path: Path) -> None:
         child.kill()
 
 
+def test_a_process_is_described_by_its_command_line(sleeper: subprocess.Popen[bytes]) -> None:
+    proc = look(sleeper.pid)
+    assert proc is not None
+    until(lambda: describe(proc) == f"sleep 1000 (pid {sleeper.pid})")
+
+
 def test_what_is_born_while_others_are_ended_is_ended_too(tmp_path: Path) -> None:
     """A process that answers SIGTERM with a new one, in a session of its own."""
     code = "setsid sh -c 'echo $$ > pid; exec sleep 1000'"
@@ -201,7 +208,7 @@ def test_a_subreaper_inherits_orphans() -> None:
     """In a process of its own: it cannot be undone for the caller's other children."""
     code = (
         "import os, subprocess, psutil\n"
-        "from pytest_batchgate.workers.process import become_subreaper\n"
+        "from pytest_batchgate.workers.guard import become_subreaper\n"
         "assert become_subreaper()\n"
         "out = subprocess.run(['sh', '-c', 'sleep 1000 >/dev/null & echo $!'], stdout=-1).stdout\n"
         "child = psutil.Process(int(out)); print(child.ppid() == os.getpid()); child.kill()"

@@ -16,6 +16,7 @@ import pytest
 from command_kit import MakeBench, alive, benches, python, service, until
 
 from pytest_batchgate.core.model import Gate, GateState
+from pytest_batchgate.workers import services
 from pytest_batchgate.workers.services import LineProbe, NeverReady, UrlProbe
 
 pytestmark = pytest.mark.integration
@@ -95,11 +96,17 @@ def test_a_page_that_answers_with_an_error_is_not_ready(bench: MakeBench, port: 
         ("printf 'a\\r\\nready\\r\\n'; exec sleep 1000", "^ready$"),
         ("printf 'no line end: ready'; exec sleep 1000", "ready"),
         ("head -c 3000000 /dev/zero; echo; echo ready >&2; exec sleep 1000", "^ready"),
-        (["python", "-c", "print('ready'); import time; time.sleep(1000)"], "ready"),
     ],
 )
 def test_a_line_of_the_log_is_ready(bench: MakeBench, run: str | list[str], line: str) -> None:
     stop_ready(bench, service("s", run, line=line))
+
+
+def test_a_line_that_python_would_keep_in_a_buffer_is_seen(bench: MakeBench) -> None:
+    code = "print('ready'); import time; time.sleep(1000)"
+    run = bench(service("s", ["python", "-c", code], line="ready"), environ={"PATH": "/usr/bin:/bin"})
+    run.start("s", slots=())
+    run.ready()
 
 
 def test_outputs_of_a_service_come_with_its_being_ready(bench: MakeBench) -> None:
@@ -178,6 +185,17 @@ def test_a_port_that_another_has_fails_at_once(bench: MakeBench, taken: int) -> 
     ended = run.ended()
     assert ended.state is GateState.FAILED
     assert f"port {taken} is taken by pid {os.getpid()}" in str(ended.reason)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="others' sockets are root's to see")
+def test_a_service_that_died_before_it_was_asked_is_told_what_of(
+    bench: MakeBench, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "watch", lambda *_: None)
+    run = bench(service("s", "exit 3", port=taken))
+    run.start("s", slots=())
+    reason = str(run.ended().reason)
+    assert reason.startswith(f"ended before it was ready (exit code 3): port {taken} is taken by pid ")
 
 
 def test_what_can_never_be_asked_fails_at_once(bench: MakeBench) -> None:
