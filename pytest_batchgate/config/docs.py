@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_batchgate.config.jsonschema import SCHEMA_PATH, rendered
+from pytest_batchgate.config.kinds import Items, Kind
 from pytest_batchgate.config.notyet import NOT_YET_IN_FILE, NOT_YET_IN_GATES
 from pytest_batchgate.config.records import ANY, GateKind, Key
 from pytest_batchgate.config.schema import (
@@ -78,7 +79,7 @@ def _record_table(keys: Mapping[str, Key]) -> str:
 
 
 def _values_table() -> str:
-    rows = [(_name(key), f"{key.kind.expected}.") for key in (*TOP_KEYS.values(), *GATE_KEYS.values())]
+    rows = [(_name(key), f"{_value(key.kind)}.") for key in (*TOP_KEYS.values(), *GATE_KEYS.values())]
     return _table(("Key", "Value"), rows)
 
 
@@ -98,6 +99,10 @@ def _name(key: Key) -> str:
 
 def _default(key: Key) -> str:
     return f"`{key.default}`" if key.default is not None else ""
+
+
+def _value(kind: Kind) -> str:
+    return f"{kind.expected}, each {kind.kind.expected}" if isinstance(kind, Items) else kind.expected
 
 
 def _doc(key: Key, not_yet: Iterable[str]) -> str:

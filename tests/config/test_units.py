@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -43,16 +44,29 @@ def test_a_duration_is_within_bounds_or_refused(value: float | str) -> None:
 
 
 @given(st.from_regex(SIZE_PATTERN, fullmatch=True))
-def test_what_the_pattern_of_sizes_matches_is_a_size_or_out_of_range(text: str) -> None:
-    try:
-        assert 1 <= parse_size(text) <= MAX_SIZE_BYTES
-    except ValueError as error:
-        assert str(error) == "out of range"
+def test_a_size_is_exact_and_rounded_down(text: str) -> None:
+    number, unit = re.split("(?=[BkKMGT])", text, maxsplit=1)
+    power = "BKMGT".index(unit[0].upper())
+    exact = Fraction(number) * (1024 if "i" in unit else 1000) ** power
+    if 1 <= int(exact) <= MAX_SIZE_BYTES:
+        assert parse_size(text) == int(exact)
+    else:
+        with pytest.raises(ValueError, match="out of range"):
+            parse_size(text)
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("500ms", 0.5), ("30s", 30), ("10m", 600), ("1h", 3600), ("1.5h", 5400), ("0s", 0), (90, 90), (0.25, 0.25)],
+    [
+        ("500ms", 0.5),
+        ("30s", 30),
+        ("10m", 600),
+        ("1h", 3600),
+        ("1.5h", 5400),
+        ("0s", 0),
+        (90, 90),
+        (0.25, 0.25),
+    ],
 )
 def test_durations(text: str | float, seconds: float) -> None:
     assert parse_duration(text) == seconds
@@ -70,14 +84,16 @@ def test_no_durations(bad: str | float) -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("512MB", 512 * 10**6), ("2GiB", 2 * 2**30), ("1kB", 1000), ("1KB", 1000), ("1.5KiB", 1536), ("7B", 7), (3, 3), (3.0, 3),
-     ("9007199254740993B", 2**53 + 1)],
+    [("512MB", 512 * 10**6), ("2GiB", 2 * 2**30), ("1kB", 1000), ("1KB", 1000), ("1.5KiB", 1536), ("7B", 7),
+     (3, 3), (3.0, 3), ("9007199254740993B", 2**53 + 1)],
 )  # fmt: skip
 def test_sizes(text: str | float, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("bad", ["", "1", "1 MB", "-1MB", "1mb", "1PB", "0B", "0.1B", "99999999TiB", True, 0, -1, 0.5])
+@pytest.mark.parametrize(
+    "bad", ["", "1", "1 MB", "-1MB", "1mb", "1PB", "0B", "0.1B", "99999999TiB", True, 0, -1, 0.5]
+)
 def test_no_sizes(bad: str | float) -> None:
     with pytest.raises(ValueError, match=r"size|number|range|byte"):
         parse_size(bad)

@@ -1,0 +1,77 @@
+"""Keys whose effect has not landed are refused when a gate that runs asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_batchgate.config import find_source, load_config, not_yet
+from pytest_batchgate.config.notyet import NOT_YET_IN_FILE, NOT_YET_IN_GATES
+from pytest_batchgate.core.model import Config, GateName
+
+ASKING = {
+    "retries": "retries: 1",
+    "fail-on-flaky": "fail-on-flaky: true",
+    "breaker": "breaker: {}",
+    "memory-limit": "memory-limit: 1GB",
+    "test-timeout": "test-timeout: 3s",
+    "leaks": "leaks: fail",
+    "cache": "cache: on",
+    "inputs": "inputs: []",
+    "parser": "parser: ruff",
+}
+DEFAULT = [
+    "retries: 0",
+    "retries: {count: 0, delay: 3s}",
+    "fail-on-flaky: false",
+    "leaks: warn",
+    "leaks: ignore",
+    "cache: off",
+    "cache: auto",
+]
+
+
+def load(folder: Path, text: str) -> Config:
+    (folder / "batchgate.yaml").write_text(f"version: 1\n{text}")
+    source = find_source(folder, None)
+    assert source is not None
+    return load_config(source, profile=None)
+
+
+def test_every_key_has_a_case() -> None:
+    assert set(ASKING) == set(NOT_YET_IN_GATES)
+    assert set(NOT_YET_IN_FILE) == {"mask"}
+
+
+@pytest.mark.parametrize("key", ASKING)
+def test_refused_where_it_is_written(tmp_path: Path, key: str) -> None:
+    work = "tests: true" if key == "test-timeout" else "run: x"
+    config = load(tmp_path, f"gates:\n  a: {{run: y}}\n  unit:\n    {work}\n    {ASKING[key]}\n")
+    error = not_yet(config, [GateName("a"), GateName("unit")])
+    assert str(error) == f"batchgate.yaml:6: `{key}` (gate 'unit') is not supported yet. Remove it for now"
+    assert not_yet(config, [GateName("a")]) is None
+
+
+@pytest.mark.parametrize("line", DEFAULT)
+def test_the_default_is_accepted(tmp_path: Path, line: str) -> None:
+    config = load(tmp_path, f"gates:\n  unit:\n    run: x\n    {line}\n")
+    assert not_yet(config, [GateName("unit")]) is None
+
+
+def test_a_default_is_refused_at_its_own_place(tmp_path: Path) -> None:
+    config = load(tmp_path, "defaults:\n  retries: 2\ngates: {a: {run: x, retries: 0}, b: {run: x}}\n")
+    assert not_yet(config, [GateName("a")]) is None
+    error = not_yet(config, [GateName("a"), GateName("b")])
+    assert str(error) == "batchgate.yaml:3: `retries` (gate 'b') is not supported yet. Remove it for now"
+
+
+def test_mask_is_refused_whichever_gates_run(tmp_path: Path) -> None:
+    error = not_yet(load(tmp_path, "mask: [A]\ngates: {a: {run: x}}\n"), [])
+    assert str(error) == "batchgate.yaml:2: `mask` is not supported yet. Remove it for now"
+    assert not_yet(load(tmp_path, "mask: []\ngates: {a: {run: x}}\n"), [GateName("a")]) is None
+
+
+def test_fail_on_flaky_of_tests(tmp_path: Path) -> None:
+    config = load(tmp_path, "gates: {a: {tests: true, fail-on-flaky: true}}\n")
+    assert not_yet(config, [GateName("a")]) is not None
