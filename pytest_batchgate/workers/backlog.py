@@ -68,17 +68,21 @@ class Backlog(Generic[T]):
             if unit is None:
                 self.released(unit_id, (), False)
                 return
-            if unit.jobs is None:
-                whole = not unit.preparing
-                if whole:
-                    self.units.remove(unit)
-                indexes = tuple(index for index, _, _ in unit.wanted or ()) if whole else ()
-                self.released(unit_id, indexes, whole)
-                return
-            indexes_back = []
-            while unit.jobs and (count is None or len(indexes_back) < count):
-                indexes_back.append(unit.jobs.pop()[0])
-            self.released(unit_id, tuple(reversed(indexes_back)), False)
+            if unit.jobs is None and unit.preparing:
+                self.released(unit_id, (), False)
+            elif unit.jobs is not None:
+                back: list[int] = []
+                while unit.jobs and (count is None or len(back) < count):
+                    back.append(unit.jobs.pop()[0])
+                self.released(unit_id, tuple(reversed(back)), False)
+            elif unit.wanted is None:
+                self.units.remove(unit)
+                self.released(unit_id, (), True)
+            else:
+                keep = 0 if count is None else max(len(unit.wanted) - count, 0)
+                indexes = tuple(index for index, _, _ in unit.wanted[keep:])
+                unit.wanted = unit.wanted[:keep]
+                self.released(unit_id, indexes, False)
 
     def head(self) -> WorkUnit[T] | None:
         """The unit the main thread works on, marked as begun; None: nothing is queued."""
@@ -88,6 +92,17 @@ class Backlog(Generic[T]):
             unit = self.units[0]
             unit.preparing = True
             return unit
+
+    def prepared(self, unit: WorkUnit[T], jobs: list[tuple[int, int, T]]) -> None:
+        """The unit's file is collected: these are its tests, in order."""
+        with self.changed:
+            unit.jobs = deque(jobs)
+
+    def reported(self, unit: WorkUnit[T]) -> bool:
+        """One test of the unit has been reported; True if that was the last of it."""
+        with self.changed:
+            unit.taken -= 1
+            return not unit.jobs and unit.taken == 0
 
     def take(self, unit: WorkUnit[T]) -> tuple[int, int, T] | None:
         """The unit's next test; None once it has no more (the unit is then off the list)."""
@@ -100,11 +115,6 @@ class Backlog(Generic[T]):
             if self.units and self.units[0] is unit:
                 self.units.popleft()
             return None
-
-    def exhausted(self, unit: WorkUnit[T]) -> bool:
-        """Whether nothing of the unit is left to start or to report."""
-        with self.changed:
-            return not unit.jobs and unit.taken == 0
 
     def wait(self) -> Orders:
         """Block until there is a unit or an order; returns and clears the orders."""

@@ -91,9 +91,12 @@ def _key(name: Any) -> Any:
 def _as_base(value: Any) -> Any:
     """Enums, str and int subclasses, paths, numbers of other libraries."""
     try:
-        for base in (bool, int, float, bytes):
-            if isinstance(value, base):
-                return base(value)
+        if isinstance(value, int):
+            return int(value)
+        if isinstance(value, float):
+            return float(value)
+        if isinstance(value, (bytes, bytearray)):
+            return bytes(value)
         if isinstance(value, str):
             return _text(str.__str__(value))
         if hasattr(value, "__fspath__"):

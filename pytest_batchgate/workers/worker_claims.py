@@ -68,9 +68,8 @@ class Claims:
             gate = self._match(item)
             return Claimed(gate, None, gate == NO_GATE and self._held_back_by_ini(item))
         traits: dict[str, Any] = {}
-        gate = self._by_marker(item, traits) if "gate" in names else None
-        if gate is None:
-            gate = self._match(item)
+        marked = self._by_marker(item, traits) if "gate" in names else None
+        gate = self._match(item) if marked is None else marked
         _read_traits(item, traits)
         return Claimed(gate, traits or None, gate == NO_GATE and self._held_back_by_ini(item))
 

@@ -1,0 +1,234 @@
+"""Events -> pytest's own hooks: its summary, --junitxml and other plugins see what they always saw.
+
+Two ways for passed tests.  The plain way calls the hooks for each report and is the
+reference.  The fast way, taken only where nobody could tell the difference, calls
+every implementation of `pytest_runtest_logreport` directly and does the
+terminal's counting in bulk.  `BATCHGATE_BRIDGE=plain` forces the first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from pytest_batchgate.core.events import Event, FileWasCollected, TestsWereRun, TestWasLost, WorkerStarted
+from pytest_batchgate.core.protocol import CollectedFile, StopAsked
+from pytest_batchgate.plugin import rebuild
+from pytest_batchgate.workers import messages as side
+
+# Implementations that do nothing for a passed report, by the module that defines them.
+_SILENT_MODULES = frozenset({"_pytest.main", "_pytest.logging", "_pytest.terminal"})
+_STATUS_MODULES = frozenset({"_pytest.runner", "_pytest.terminal", "_pytest.skipping", "_pytest.subtests"})
+
+
+class Bridge:
+    """A subscriber that replays what workers did into the controller's pytest session."""
+
+    name = "bridge to pytest"
+
+    def __init__(self, session: pytest.Session) -> None:
+        self.session = session
+        self.config = session.config
+        self.stop: StopAsked | None = None
+        self.keywords: dict[str, dict[int, tuple[str, ...]]] = {}
+        self.workeroutputs: dict[str, dict[str, Any]] = {}
+        self._said: set[tuple[Any, ...]] = set()
+        self._newest: Any = self.config.pluginmanager.get_plugin("nfplugin")
+        self._terminal: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        self._quiet = self._terminal is not None and self.config.option.verbose <= 0
+        self._muted = False
+        if self._terminal is not None and self._quiet:
+            self._terminal.showfspath = False
+            self._terminal._show_progress_info = False
+        self._listeners = self._fast_listeners()
+
+    # --- which way ----------------------------------------------------------------
+
+    def _fast_listeners(self) -> list[Callable[..., Any]] | None:
+        """Who must hear of each passed report; None where only the plain way is faithful."""
+        if os.environ.get("BATCHGATE_BRIDGE") == "plain":
+            return None
+        if not self._quiet or type(self._terminal) is not TerminalReporter:
+            return None
+        hook = self.config.hook
+        for name in ("pytest_runtest_logstart", "pytest_runtest_logfinish"):
+            if not _only_modules(getattr(hook, name), _SILENT_MODULES):
+                return None
+        if not _only_modules(hook.pytest_report_teststatus, _STATUS_MODULES, own=self):
+            return None
+        listeners: list[Callable[..., Any]] = []
+        for impl in reversed(hook.pytest_runtest_logreport.get_hookimpls()):
+            if impl.hookwrapper or getattr(impl, "wrapper", False):
+                return None
+            if impl.function.__module__ in _SILENT_MODULES:
+                continue
+            if tuple(impl.argnames) not in {(), ("report",)}:
+                return None
+            listeners.append(impl.function if impl.argnames else _ignoring(impl.function))
+        return listeners
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_report_teststatus(self) -> Generator[None, Any, Any]:
+        """While muted, tests are counted as ever but leave no dot."""
+        status = yield
+        if self._muted and status is not None:
+            return (status[0], "", "")
+        return status
+
+    @contextmanager
+    def _hush(self) -> Iterator[None]:
+        self._muted = self._quiet
+        try:
+            yield
+        finally:
+            self._muted = False
+
+    # --- events -------------------------------------------------------------------
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, TestsWereRun):
+            self.replay(event)
+        elif isinstance(event, FileWasCollected):
+            self._file_collected(event.collected)
+        elif isinstance(event, TestWasLost):
+            reports = rebuild.lost_reports(event.collected, event.index, event.outcome, event.reason)
+            for report in reports:
+                report.worker_id = event.worker  # type: ignore[attr-defined]
+            self._log_plainly(event.collected, event.index, reports)
+        elif isinstance(event, WorkerStarted):
+            self.keywords[event.worker] = {}
+
+    def replay(self, event: TestsWereRun) -> None:
+        listeners = self._listeners
+        passed: list[pytest.TestReport] = []
+        around: list[pytest.TestReport] = []
+        collected, worker = event.collected, event.worker
+        names = self.keywords.get(worker, {})
+        for result in event.results:
+            payload: Any = result.payload
+            if type(payload) is not tuple:
+                reports = rebuild.full_reports(self.config, payload, worker)
+                self._log_plainly(collected, result.index, reports)
+                continue
+            three = rebuild.passed_reports(
+                collected.nodeid(result.index),
+                rebuild.location_of(collected, result.index),
+                names.get(payload[0], ()),
+                payload,
+                worker,
+            )
+            if listeners is None:
+                self._log_plainly(collected, result.index, three)
+                continue
+            for listener in listeners:
+                listener(report=three[0])
+                listener(report=three[1])
+                listener(report=three[2])
+            around.append(three[0])
+            passed.append(three[1])
+            around.append(three[2])
+        if passed:
+            self._terminal._tests_ran = True
+            self._terminal._add_stats("", around)
+            self._terminal._add_stats("passed", passed)
+
+    def _log_plainly(self, collected: CollectedFile, index: int, reports: Any) -> None:
+        hook = self.config.hook
+        nodeid = collected.nodeid(index)
+        location = rebuild.location_of(collected, index)
+        with self._hush():
+            hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
+            for report in reports:
+                hook.pytest_runtest_logreport(report=report)
+            hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+
+    def _file_collected(self, collected: CollectedFile) -> None:
+        self.session.testscollected += len(collected.keys)
+        for report in rebuild.collect_reports(self.config, collected):
+            self.config.hook.pytest_collectreport(report=report)
+        if collected.deselected:
+            items = [rebuild.Deselected(nodeid, nodeid.rpartition("::")[2]) for nodeid in collected.deselected]
+            self.config.hook.pytest_deselected(items=items)
+        if self._newest is not None and hasattr(self._newest, "cached_nodeids"):
+            self._newest.cached_nodeids.update(collected.keys)
+
+    # --- what is no event -----------------------------------------------------------
+
+    def aside(self, message: side.SideMessage) -> StopAsked | None:
+        """Material for pytest's hooks; some of it asks the run to stop."""
+        match message:
+            case side.KeywordsNamed(worker, number, names):
+                self.keywords.setdefault(worker, {})[number] = names
+            case side.WarningRaised(_, data):
+                self._warn(data)
+            case side.OutputPrinted(worker, text):
+                self._print(worker, text)
+            case side.LooseReports(_, reports):
+                self._loose(reports)
+            case side.WorkerOutput(worker, data):
+                self.workeroutputs[worker] = dict(data)
+            case side.WorkerUsageError(_, text):
+                return StopAsked("usage", text, 4)
+            case side.WorkerInternalError(worker, text):
+                return StopAsked("internal", f"[{worker}] {text}", 3)
+            case side.ExitRaised(_, None, _):
+                return StopAsked("interrupted", "KeyboardInterrupt", 2)
+            case side.ExitRaised(_, str(reason), code):
+                return StopAsked("exit", reason, 2 if code is None else code)
+            case side.SessionStopped(_, "shouldstop", reason):
+                return StopAsked("interrupted", reason, 2)
+            case side.SessionStopped(_, _, reason):
+                return StopAsked("maxfail", reason, 1)
+        return None
+
+    def stop_asked(self) -> StopAsked | None:
+        """What pytest or a plugin asked for while reports were replayed."""
+        if self.session.shouldfail:
+            return StopAsked("maxfail", str(self.session.shouldfail), 1)
+        if self.session.shouldstop:
+            return StopAsked("interrupted", str(self.session.shouldstop), 2)
+        return None
+
+    def _warn(self, data: Any) -> None:
+        key = (data["when"], data["nodeid"], data["filename"], data["lineno"], data["message"])
+        if data["when"] != "runtest":  # each worker loads the same conftests, and may collect the same file
+            if key in self._said:
+                return
+            self._said.add(key)
+        self.config.hook.pytest_warning_recorded.call_historic(
+            kwargs={
+                "warning_message": rebuild.warning_message(data),
+                "when": data["when"],
+                "nodeid": data["nodeid"],
+                "location": data["location"],
+            }
+        )
+
+    def _loose(self, reports: Any) -> None:
+        for report in rebuild.rebuild_collect_reports(self.config, list(reports)):
+            key = ("loose", report.nodeid)
+            if key not in self._said:
+                self._said.add(key)
+                self.config.hook.pytest_collectreport(report=report)
+
+    def _print(self, worker: str, text: str) -> None:
+        if self._terminal is not None:
+            for line in text.splitlines():
+                self._terminal.write_line(f"[{worker}] {line}")
+
+
+def _only_modules(hook: Any, modules: frozenset[str], own: object = None) -> bool:
+    return all(impl.plugin is own or impl.function.__module__ in modules for impl in hook.get_hookimpls())
+
+
+def _ignoring(function: Callable[[], Any]) -> Callable[..., Any]:
+    def listener(report: pytest.TestReport) -> None:
+        function()
+
+    return listener
+

@@ -1,0 +1,296 @@
+"""The composition root of a run: joins pool, commands, dispatcher, bus and pytest's session."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _pytest.outcomes import Exit
+
+from pytest_batchgate.core.bus import Bus
+from pytest_batchgate.core.dispatch import Dispatcher
+from pytest_batchgate.core.events import Noticed, RunFinished
+from pytest_batchgate.core.model import Estimates
+from pytest_batchgate.core.protocol import Action, SpawnWorker, StartCommand, StopAsked, StopCommand
+from pytest_batchgate.core.state import RunOptions
+from pytest_batchgate.core.tally import Ending, Tally
+from pytest_batchgate.plugin.bridge import Bridge
+from pytest_batchgate.plugin.crewing import Crewing
+from pytest_batchgate.plugin.launch import Launch
+from pytest_batchgate.report.plain import PlainReport
+from pytest_batchgate.store.history import History
+from pytest_batchgate.store.recorder import HistoryRecorder
+from pytest_batchgate.workers.commands import CommandRunner
+from pytest_batchgate.workers.loop import Loop, Queued
+from pytest_batchgate.workers.pool import WorkerPool
+
+
+class Controller:
+    """A pytest plugin: takes the place of collection and of the test loop."""
+
+    def __init__(self, launch: Launch, config: pytest.Config) -> None:
+        self.launch = launch
+        self.config = config
+        self.began = time.monotonic()
+        self.inbox: queue.SimpleQueue[Queued] = queue.SimpleQueue()
+        self.run_dir = Path(tempfile.mkdtemp(prefix="batchgate-"))
+        self.pool = WorkerPool(
+            self.inbox.put, specs=launch.specs, run_dir=self.run_dir, sys_path=tuple(sys.path)
+        )
+        self.crewing = Crewing(launch, self.pool)
+        self.tally = Tally(launch.plan)
+        self.bus = Bus(through=(Exit, pytest.Session.Failed))
+        self.history: History | None = None
+        self.stop: StopAsked | None = None
+        self.loose_errors = 0
+        self.ran = False
+        self.closed = False
+
+    # --- hooks --------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> bool:
+        """The controller imports no test code."""
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if session.testsfailed and not session.config.option.continue_on_collection_errors:
+            raise session.Interrupted(f"{session.testsfailed} errors during collection")
+        self.run(session)
+        return True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        if self.ran:
+            session.exitstatus = self.exit_code()
+        result = yield
+        self.finish(session)
+        return result
+
+    @pytest.hookimpl
+    def pytest_unconfigure(self) -> None:
+        self.close()
+
+    @pytest.hookimpl
+    def pytest_report_header(self) -> str:
+        launch = self.launch
+        pool = "in turn" if launch.sequential else f"{launch.slots} worker{'s' if launch.slots != 1 else ''}"
+        source = launch.config.source or "detected"
+        return f"batchgate: {len(launch.plan.gates)} gates from {source}, {pool}"
+
+    # --- the run ------------------------------------------------------------------
+
+    def run(self, session: pytest.Session) -> None:
+        """Run the gates; raises as pytest's own loop does when tests stop the session."""
+        self.ran = True
+        bridge = Bridge(session)
+        session.config.pluginmanager.register(bridge, "batchgate-bridge")
+        dispatcher = Dispatcher(self.launch.plan, self.run_options(session.config))
+        runner = CommandRunner(
+            put=self.inbox.put,
+            rootdir=self.launch.rootdir,
+            log_dir=self.log_dir(session.config),
+            gates={gate.name: gate for gate in self.launch.plan.gates},
+            run_env=self.launch.run_env,
+            run_id=self.launch.run_id,
+        )
+        self.subscribe(session.config, bridge)
+        loop = Loop(
+            dispatcher,
+            self.pool,
+            _Doer(self.crewing, runner),
+            self.inbox,
+            publish=self.bus.publish,
+            aside=bridge.aside,
+            stop_asked=bridge.stop_asked,
+            began=self.began,
+        )
+        if self.history is not None:
+            for text in self.history.warnings:
+                self.bus.publish(Noticed(0.0, text))
+        for text in self.crewing.notices:
+            self.bus.publish(Noticed(0.0, text))
+        try:
+            with self.signals(loop):
+                loop.run()
+        finally:
+            runner.close(0.5)
+            self.pool.close()
+            self.stop = loop.stopped_by
+            self.judge(dispatcher)
+        self.raise_stop(session, dispatcher)
+
+    def run_options(self, config: pytest.Config) -> RunOptions:
+        launch = self.launch
+        fail_fast = launch.options.fail_fast
+        restarts = launch.config.max_worker_restarts
+        return RunOptions(
+            slots=launch.slots,
+            sequential=launch.sequential,
+            estimates=self.estimates(config),
+            fail_fast=launch.config.fail_fast if fail_fast is None else fail_fast,
+            continue_on_collection_errors=bool(config.option.continue_on_collection_errors),
+            collect_only=bool(config.option.collectonly),
+            narrowed=launch.typed.narrows,
+            max_restarts=4 * launch.slots if restarts is None else restarts,
+            first_workers=self.crewing.first_workers(),
+            first_files=self.crewing.last_failed.first_files,
+        )
+
+    def subscribe(self, config: pytest.Config, bridge: Bridge) -> None:
+        self.bus.subscribe(bridge, vital=True)
+        self.bus.subscribe(self.tally, vital=True)
+        if self.history is not None and not config.option.collectonly:
+            narrowed = self.launch.typed.narrows or self.launch.options.select is not None
+            self.bus.subscribe(HistoryRecorder(self.history, run_id=self.launch.run_id, narrowed=narrowed))
+        terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None and config.option.verbose > -2:
+            encoding = getattr(terminal._tw._file, "encoding", None) or "ascii"
+            unicode = encoding.lower().replace("-", "") in {"utf8", "utf16", "utf32"}
+            self.bus.subscribe(
+                PlainReport(terminal.write_line, width=terminal._tw.fullwidth, unicode=unicode)
+            )
+
+    def estimates(self, config: pytest.Config) -> Estimates:
+        folder = self.state_dir(config)
+        if folder is None:
+            return Estimates()
+        self.history = History.open(folder)
+        return self.history.estimates()
+
+    def state_dir(self, config: pytest.Config) -> Path | None:
+        """``batchgate/`` in pytest's cache folder; None where the cache is switched off."""
+        cache = getattr(config, "cache", None)
+        return Path(cache._cachedir) / "batchgate" if cache is not None else None
+
+    def log_dir(self, config: pytest.Config) -> Path:
+        folder = self.state_dir(config)
+        if folder is not None:
+            logs = folder / "logs"
+            with contextlib.suppress(OSError):
+                logs.mkdir(parents=True, exist_ok=True)
+                return logs
+        return self.run_dir
+
+    @contextlib.contextmanager
+    def signals(self, loop: Loop) -> Iterator[None]:
+        """Ctrl-C, SIGTERM and SIGHUP end the run in order; a second one ends it at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        seen: list[int] = []
+
+        def on_signal(number: int, _frame: object) -> None:
+            seen.append(number)
+            name = signal.Signals(number).name
+            self.inbox.put(StopAsked("interrupted", name, 2))
+            self.crewing.interrupt(at_once=len(seen) > 1)
+
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        before = {number: signal.signal(number, on_signal) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    # --- the end ------------------------------------------------------------------
+
+    def judge(self, dispatcher: Dispatcher) -> None:
+        state = dispatcher.state
+        self.loose_errors = state.late_errors
+        unclaimed = list(dict.fromkeys(state.unclaimed))
+        if not unclaimed or self.launch.config.unclaimed == "ignore" or self.config.option.collectonly:
+            return
+        shown = ", ".join(unclaimed[:3]) + (f" and {len(unclaimed) - 3} more" if len(unclaimed) > 3 else "")
+        text = f"{len(unclaimed)} test{'s' if len(unclaimed) > 1 else ''} that no gate takes: {shown}"
+        if self.launch.config.unclaimed == "error" and self.stop is None:
+            self.stop = StopAsked("usage", f"{text}. Give a gate `tests: true`, or set `unclaimed: warn`", 4)
+        self.bus.publish(Noticed(time.monotonic() - self.began, text))
+
+    def ending(self) -> Ending:
+        return Ending(
+            stop=self.stop,
+            continue_on_collection_errors=bool(self.config.option.continue_on_collection_errors),
+            loose_errors=self.loose_errors,
+            owed=self.bus.owed,
+        )
+
+    def exit_code(self) -> int:
+        return self.tally.exit_code(self.ending())
+
+    def raise_stop(self, session: pytest.Session, dispatcher: Dispatcher) -> None:
+        """End the session the way pytest ends it for the same cause."""
+        if self.stop is not None:
+            kind, reason = self.stop.kind, self.stop.reason
+            if kind == "maxfail":
+                raise session.Failed(reason)
+            if kind == "exit":
+                raise pytest.exit.Exception(reason, self.stop.exit_code)
+            if kind == "interrupted":
+                raise session.Interrupted(reason) if session.shouldstop else KeyboardInterrupt
+            if kind == "internal":
+                self._show_internal_error(session, reason)
+        stop = dispatcher.state.stop
+        if stop is not None and stop[0] == "collection":
+            errors = session.testsfailed
+            raise session.Interrupted(f"{errors} error{'s' if errors != 1 else ''} during collection")
+
+    def _show_internal_error(self, session: pytest.Session, text: str) -> None:
+        terminal: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            for line in text.splitlines():
+                terminal.write_line(f"INTERNALERROR> {line}")
+
+    def finish(self, session: pytest.Session) -> None:
+        """After pytest's own summary: the closing table and the verdict."""
+        if not self.ran or self.closed:
+            return
+        at = time.monotonic() - self.began
+        if not session.config.option.collectonly:
+            self.bus.publish(RunFinished(at, self.tally.result(at, self.ending())))
+        code = self.exit_code()
+        session.exitstatus = code
+        if self.stop is not None and self.stop.kind == "usage":
+            sys.stderr.write(f"ERROR: {self.stop.reason}\n")
+        self.close()
+
+    def close(self) -> None:
+        """Leave nothing behind.  Idempotent."""
+        if not self.closed:
+            self.closed = True
+            self.pool.close()
+            if self.history is not None:
+                self.history.close()
+            shutil.rmtree(self.run_dir, ignore_errors=True)
+
+
+class _Doer:
+    """Carries out the dispatcher's actions."""
+
+    def __init__(self, crewing: Crewing, runner: CommandRunner) -> None:
+        self._crewing = crewing
+        self._runner = runner
+
+    def do(self, action: Action) -> None:
+        if isinstance(action, StartCommand):
+            self._runner.start(action)
+        elif isinstance(action, StopCommand):
+            self._runner.stop(action)
+        elif isinstance(action, SpawnWorker):
+            self._crewing.spawn(action)
+        else:
+            self._crewing.order(action)

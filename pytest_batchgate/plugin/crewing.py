@@ -1,0 +1,157 @@
+"""What each worker is told when it starts, and orders on their way to it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+import pytest
+
+from pytest_batchgate.core.model import Tests
+from pytest_batchgate.core.protocol import (
+    Action,
+    AssignFile,
+    AssignTests,
+    FinishWorker,
+    HaltWorker,
+    KillWorker,
+    ParkWorker,
+    ReleaseTests,
+    SpawnWorker,
+    StartCommand,
+    StopCommand,
+)
+from pytest_batchgate.plugin.lastfailed import LastFailed, read_last_failed
+from pytest_batchgate.plugin.launch import Launch, early_message
+from pytest_batchgate.workers import wire
+from pytest_batchgate.workers.pool import WorkerPool
+
+# Options that are decided here for the whole run, or have no place in a worker.
+_WORKER_OPTIONS: Mapping[str, Any] = {
+    "lf": False,
+    "failedfirst": False,
+    "newfirst": False,
+    "cacheclear": False,
+    "usepdb": False,
+    "numprocesses": None,
+    "maxprocesses": None,
+    "dist": "no",
+    "distload": False,
+    "looponfail": False,
+    "tx": [],
+    "xmlpath": None,
+    "collectonly": False,
+}
+# A second after the polite SIGINT the workers that still run are killed (faults: all within 7 s).
+INTERRUPT_GRACE_S = 4.0
+
+
+class Crewing:
+    """Composes worker set-ups; `order` translates actions to messages."""
+
+    def __init__(self, launch: Launch, pool: WorkerPool) -> None:
+        self.launch = launch
+        self.pool = pool
+        self.config: pytest.Config | None = None
+        self.last_failed = LastFailed()
+        self.notices: list[str] = []
+        self.whole = False
+        self._live: set[Any] = set()
+        self._early: dict[int, dict[str, Any]] = {}
+
+    def warm_up(self, config: pytest.Config) -> None:
+        """As early as the plugin may: processes start while pytest still configures itself."""
+        for slot in range(self.first_workers() or self.launch.slots):
+            early = self._early[slot] = early_message(self.launch, config, slot, {})
+            self.pool.warm(slot, early)
+
+    def first_workers(self) -> int | None:
+        """How many workers to start unasked: no more than typed files could employ."""
+        paths = self.launch.typed.paths
+        if not paths or any("::" not in path and not path.endswith(".py") for path in paths):
+            return None
+        return len({path.partition("::")[0] for path in paths})
+
+    def configure(self, config: pytest.Config) -> None:
+        """Once options are final: what the whole run decides for its workers."""
+        self.config = config
+        self.last_failed = read_last_failed(config)
+        if self.last_failed.notice:
+            self.notices.append(self.last_failed.notice)
+        self.whole = self.launch.config.collect == "whole"
+
+    def spawn(self, action: SpawnWorker) -> None:
+        assert self.config is not None
+        slot = action.slot
+        warm = not action.env and slot in self._early
+        early = self._early.pop(slot) if warm else early_message(self.launch, self.config, slot, action.env)
+        self._live.add(action.worker)
+        self.pool.spawn(action.worker, slot, early, self.setup(slot), warm=warm)
+
+    def setup(self, slot: int) -> dict[str, Any]:
+        config, launch = self.config, self.launch
+        assert config is not None
+        claims = []
+        for gate in launch.plan.claims:
+            work = gate.work
+            assert isinstance(work, Tests)
+            claims.append((str(gate.name), work.expression, work.paths))
+        typed = launch.typed
+        return {
+            "protocol": wire.PROTOCOL,
+            "gates": claims,
+            "gate_names": [name for name, _, _ in claims],
+            "all_gates": [str(gate.name) for gate in launch.config.gates],
+            "ini_markexpr": typed.ini_markexpr,
+            "ini_keyword": typed.ini_keyword,
+            "only_ids": self.last_failed.only,
+            "first_ids": list(self.last_failed.first),
+            "whole": self.whole,
+            "manage_gc": True,
+            "basetemp": self._basetemp(slot),
+            "options": {**_WORKER_OPTIONS, "keyword": typed.keyword, "markexpr": typed.markexpr},
+            "workerinput": self.workerinput(slot),
+        }
+
+    def workerinput(self, slot: int) -> dict[str, Any]:
+        """What xdist's workers find in ``config.workerinput``."""
+        return {
+            "workerid": f"gw{slot}",
+            "workercount": self.launch.slots,
+            "testrunuid": self.launch.run_id,
+            "mainargv": list(sys.argv),
+        }
+
+    def _basetemp(self, slot: int) -> str | None:
+        factory = getattr(self.config, "_tmp_path_factory", None)
+        return str(factory.getbasetemp() / f"popen-gw{slot}") if factory is not None else None
+
+    def order(self, action: Action) -> None:
+        """Any action for a worker that is not its start."""
+        match action:
+            case AssignFile(worker, unit, file, open_gates):
+                self.pool.send(worker, wire.FILE, unit, file, tuple(open_gates))
+            case AssignTests(worker, unit, file, indexes, keys, gates):
+                self.pool.send(worker, wire.TESTS, unit, file, indexes, keys, gates)
+            case ReleaseTests(worker, unit, count):
+                self.pool.send(worker, wire.RELEASE, unit, count)
+            case ParkWorker(worker):
+                self.pool.send(worker, wire.PARK)
+            case FinishWorker(worker):
+                self.pool.send(worker, wire.FINISH)
+            case HaltWorker(worker):
+                self.pool.send(worker, wire.HALT)
+            case KillWorker(worker, grace_s, _):
+                self.pool.kill(worker, grace_s)
+            case SpawnWorker() | StartCommand() | StopCommand():
+                raise AssertionError(action)
+            case _:
+                assert_never(action)
+
+    def interrupt(self, *, at_once: bool) -> None:
+        """Ctrl-C for the workers: fixtures are torn down, then the rest is killed."""
+        for worker in self._live:
+            self.pool.kill(worker, 0.0 if at_once else INTERRUPT_GRACE_S, first=signal.SIGINT)
+

@@ -1,0 +1,130 @@
+"""The entry point: pytest's hooks, and nothing done unless `--batch-gates` is given."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from pytest_batchgate.errors import BatchGateError, OptionError
+from pytest_batchgate.plugin import options as opts
+
+CONTROLLER = "batchgate-controller"
+
+_MARKERS = (
+    "gate(name, *, needs=()): the test belongs to that gate, and waits for the gates in needs too",
+    "depends_on(*targets): run only after these tests (node ids, or names in the same class or module)"
+    " and gates ('gate:NAME') have passed",
+    "serial(name): never beside another test of the run, or of that name",
+    "xdist_group(name): keep the tests of this name on one worker",
+)
+
+_launch_key = pytest.StashKey[Any]()
+_controller_key = pytest.StashKey[Any]()
+_worker_key = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    opts.add_options(parser)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, args: list[str]
+) -> Generator[None, object, object]:
+    """Check the options and start the workers before conftests are loaded."""
+    if _in_worker():
+        early_config.stash[_worker_key] = True
+        return (yield)
+    if opts.fill_in_optional_values(args):
+        early_config.known_args_namespace = early_config._parser.parse_known_args(
+            args, namespace=copy.copy(early_config.option)
+        )
+    namespace = early_config.known_args_namespace
+    if getattr(namespace, "help", False) or getattr(namespace, "version", 0):
+        return (yield)
+    try:
+        _prepare(early_config)
+    except BatchGateError as exc:
+        raise pytest.UsageError(str(exc)) from None
+    try:
+        return (yield)
+    except BaseException:
+        _close(early_config)
+        raise
+
+
+def _in_worker() -> bool:
+    """Whether this configuration is being parsed for a worker's own session."""
+    worker = sys.modules.get("pytest_batchgate.workers.worker")
+    return worker is not None and bool(worker.preparing)
+
+
+def _prepare(config: pytest.Config) -> None:
+    namespace = config.known_args_namespace
+    if not namespace.batch_gates:
+        used = opts.used_options(namespace)
+        if used:
+            raise OptionError("it means nothing without --batch-gates", where=used[0], todo="Add --batch-gates")
+        return
+    if sys.platform == "win32":
+        raise OptionError("Windows is not supported yet", where="--batch-gates", todo="Use Linux, macOS or WSL")
+    from pytest_batchgate.plugin import launch
+
+    batch = opts.read_options(namespace)
+    typed = opts.read_typed(config)
+    launch.refuse_conflicts(namespace, typed)
+    plan = launch.prepare(config, batch, typed)
+    config.stash[_launch_key] = plan
+    if batch.plan is None:
+        from pytest_batchgate.plugin.controller import Controller
+
+        controller = config.stash[_controller_key] = Controller(plan, config)
+        if plan.has_tests:
+            controller.crewing.warm_up(config)
+
+
+def _close(config: pytest.Config) -> None:
+    controller = config.stash.get(_controller_key, None)
+    if controller is not None:
+        controller.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """`--batch-plan` prints and stops; any other run is a session like any other."""
+    launch = config.stash.get(_launch_key, None)
+    if launch is None or launch.options.plan is None:
+        return None
+    from pytest_batchgate.plugin.planning import show_plan
+
+    return show_plan(config, launch)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+    controller = config.stash.get(_controller_key, None)
+    if controller is not None:
+        config.pluginmanager.register(controller, CONTROLLER)
+        _keep_xdist_out(config, controller)
+
+
+def _keep_xdist_out(config: pytest.Config, controller: Any) -> None:
+    """xdist acts on its options in a later `pytest_configure`: the gates have workers of their own."""
+    option = config.option
+    if getattr(option, "numprocesses", None) is not None or getattr(option, "tx", None):
+        controller.crewing.notices.append("-n from addopts is ignored: the gates have their own workers")
+    for name, value in (("numprocesses", None), ("dist", "no"), ("tx", []), ("distload", False)):
+        if hasattr(option, name):
+            setattr(option, name, value)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    controller = session.config.stash.get(_controller_key, None)
+    if controller is not None:
+        controller.crewing.configure(session.config)

@@ -1,0 +1,47 @@
+"""`--lf` and `--ff`, decided in the controller from what pytest's cache recorded.
+
+Workers see one file at a time, so each alone could not know that the failure is
+in another file: it would run everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+
+@dataclass(frozen=True, slots=True)
+class LastFailed:
+    """``only``: node ids to run, by file (None: no restriction); ``first``: those that go first."""
+
+    only: dict[str, list[str]] | None = None
+    first: tuple[str, ...] = ()
+    first_files: tuple[str, ...] = ()
+    notice: str | None = field(default=None)
+
+
+def read_last_failed(config: pytest.Config) -> LastFailed:
+    option = config.option
+    wants_lf = getattr(option, "lf", False)
+    wants_ff = getattr(option, "failedfirst", False)
+    cache = getattr(config, "cache", None)
+    if cache is None or not (wants_lf or wants_ff):
+        return LastFailed()
+    failed = cache.get("cache/lastfailed", {})
+    nodeids = [nodeid for nodeid in failed if isinstance(nodeid, str)] if isinstance(failed, dict) else []
+    by_file: dict[str, list[str]] = {}
+    for nodeid in nodeids:
+        path = nodeid.partition("::")[0]
+        if path and (config.rootpath / path).exists():
+            by_file.setdefault(path, []).append(nodeid)
+    if not by_file:
+        none_selects_nothing = wants_lf and getattr(option, "last_failed_no_failures", "all") == "none"
+        if none_selects_nothing:
+            return LastFailed(only={}, notice="no previously failed tests, --lfnf=none: nothing is selected")
+        return LastFailed(notice="no previously failed tests: all are run" if wants_lf else None)
+    if wants_ff:
+        return LastFailed(first=tuple(nodeids), first_files=tuple(by_file), notice="failed tests go first")
+    count = sum(map(len, by_file.values()))
+    words = f"rerun previous {count} failure{'s' if count != 1 else ''}"
+    return LastFailed(only=by_file, notice=f"{words} (--lf)")

@@ -1,0 +1,142 @@
+"""From command line and configuration to a checked plan, before any test is imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_batchgate.config import find_source, load_config, not_yet
+from pytest_batchgate.core.model import Config, Tests
+from pytest_batchgate.core.plan import Plan, build_plan
+from pytest_batchgate.core.selection import parse_select
+from pytest_batchgate.errors import ConfigError, OptionError
+from pytest_batchgate.plugin.cpus import usable_cpus
+from pytest_batchgate.plugin.options import BatchOptions, Typed
+from pytest_batchgate.workers.environ import base_environment, is_hidden, worker_environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """All that is known before collection.  ``specs``: one execnet spec per worker slot."""
+
+    rootdir: Path
+    options: BatchOptions
+    typed: Typed
+    config: Config
+    plan: Plan
+    specs: tuple[str, ...]
+    sequential: bool
+    run_id: str
+    run_env: Mapping[str, str]
+
+    @property
+    def slots(self) -> int:
+        return len(self.specs)
+
+    @property
+    def has_tests(self) -> bool:
+        return any(isinstance(gate.work, Tests) for gate in self.plan.gates)
+
+
+def prepare(config: pytest.Config, options: BatchOptions, typed: Typed) -> Launch:
+    """Read the configuration and build the plan.  Raises errors of `pytest_batchgate.errors`."""
+    rootdir = config.rootpath
+    source = find_source(rootdir, options.config)
+    if source is None:
+        raise ConfigError(
+            "no configuration was found",
+            where=str(rootdir),
+            todo="Write a batchgate.yaml or a [tool.batchgate] table in pyproject.toml with your gates",
+        )
+    settings = load_config(source, profile=options.profile)
+    selectors = parse_select(options.select) if options.select is not None else None
+    plan = build_plan(settings, select=selectors, with_needs=options.with_needs)
+    problem = not_yet(settings, [gate.name for gate in plan.gates])
+    if problem is not None:
+        raise problem
+    _check_expressions(plan)
+    specs, sequential = _slots(options, settings)
+    return Launch(
+        rootdir=rootdir,
+        options=options,
+        typed=typed,
+        config=settings,
+        plan=plan,
+        specs=specs,
+        sequential=sequential,
+        run_id=uuid.uuid4().hex,
+        run_env=base_environment(
+            os.environ, executable=sys.executable, in_virtualenv=sys.prefix != sys.base_prefix
+        ),
+    )
+
+
+def _check_expressions(plan: Plan) -> None:
+    from pytest_batchgate.plugin.expressions import expression_problem
+
+    for gate in plan.claims:
+        assert isinstance(gate.work, Tests)
+        if gate.work.expression is not None:
+            problem = expression_problem(gate.work.expression)
+            if problem is not None:
+                raise ConfigError(
+                    f"`tests: {gate.work.expression}` is no marker expression: {problem}",
+                    where=gate.where,
+                    todo="Write it as for pytest's -m",
+                )
+
+
+def _slots(options: BatchOptions, settings: Config) -> tuple[tuple[str, ...], bool]:
+    if options.tx:
+        return options.tx, False
+    workers = options.workers if options.workers_given else settings.workers
+    if workers == 0:
+        return ("popen",), True
+    return ("popen",) * (workers if workers is not None else usable_cpus()), False
+
+
+def early_message(launch: Launch, config: pytest.Config, slot: int, env: Mapping[str, str]) -> dict[str, Any]:
+    """What a worker needs to parse its command line and load conftests."""
+    extra = {
+        **env,
+        "PYTEST_XDIST_WORKER": f"gw{slot}",
+        "PYTEST_XDIST_WORKER_COUNT": str(launch.slots),
+        "PYTEST_XDIST_TESTRUNUID": launch.run_id,
+    }
+    environment = worker_environment(launch.run_env, run_id=launch.run_id, slot=slot, extra=extra)
+    return {
+        "sys_path": list(sys.path),
+        "cwd": str(config.invocation_params.dir),
+        "args": [str(arg) for arg in config.invocation_params.args],
+        "env": {name: value for name, value in environment.items() if os.environ.get(name) != value},
+        "unset": [name for name in os.environ if is_hidden(name)],
+    }
+
+
+def refuse_conflicts(namespace: Any, typed: Typed) -> None:
+    """Options of pytest and its plugins that cannot work across processes.  Raises OptionError."""
+    plain = "run plain pytest, without --batch-gates, for that"
+    for dest, flag in (
+        ("usepdb", "--pdb"),
+        ("trace", "--trace"),
+        ("setupshow", "--setup-show"),
+        ("setuponly", "--setup-only"),
+        ("setupplan", "--setup-plan"),
+        ("stepwise", "--stepwise"),
+        ("stepwise_skip", "--stepwise-skip"),
+    ):
+        if getattr(namespace, dest, False):
+            raise OptionError(
+                "tests run in worker processes, where it cannot work", where=flag, todo=plain.capitalize()
+            )
+    if typed.numprocesses is not None:
+        raise OptionError(
+            "the gates have their own workers", where="-n", todo="Use --batch-workers=N instead"
+        )

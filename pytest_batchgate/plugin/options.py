@@ -1,0 +1,227 @@
+"""The command line: every `--batch-*` option, and what the user typed of pytest's own.
+
+Only reads and checks; acting on the options is `launch`'s work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_batchgate.errors import NotYetError, OptionError
+
+# Options whose value may be left out: the bare form stands for this value.
+OPTIONAL_VALUES = {"--batch-plan": "text", "--batch-benchmark": "1"}
+PLAN_FORMATS = ("text", "json", "mermaid", "matrix")
+
+_FLAGS = {
+    "batch_gates": ("--batch-gates", "run the repository's quality gates as one graph in parallel workers"),
+    "no_batch_needs": ("--batch-no-needs", "run the selected gates without what they need"),
+    "batch_init": ("--batch-init", "write the detected configuration and stop"),
+    "batch_resume": ("--batch-resume", "continue the last run: only what was not good"),
+    "batch_verify": ("--batch-verify", "run in turn and in parallel and name the tests that differ"),
+    "batch_watch": ("--batch-watch", "run again when files change"),
+}
+_VALUES = {
+    "batch_select": ("--batch-select", "LIST", "gates to run: NAME, tag:NAME, stage:NAME, no:NAME"),
+    "batch_workers": ("--batch-workers", "N|auto", "workers in the pool; 0: everything in turn in one worker"),
+    "batch_config": ("--batch-config", "FILE", "the configuration file"),
+    "batch_profile": ("--batch-profile", "NAME", "a profile of the configuration to merge over the rest"),
+    "batch_plan": ("--batch-plan", "FORMAT", "print what would run (text, json, mermaid, matrix) and stop"),
+    "batch_shard": ("--batch-shard", "I/N", "run this machine's share"),
+    "batch_report_dir": ("--batch-report-dir", "DIR", "write every report there"),
+    "batch_benchmark": ("--batch-benchmark", "LEVELS", "run at each number of workers and compare"),
+    "batch_rounds": ("--batch-rounds", "N", "rounds of the benchmark"),
+    "batch_baseline": ("--batch-baseline", "FILE", "an earlier benchmark to compare with"),
+    "batch_tolerance": ("--batch-tolerance", "PERCENT", "what counts as a regression"),
+    "batch_cache": ("--batch-cache", "auto|on|off|refresh", "reuse verdicts of unchanged gates"),
+    "batch_since": ("--batch-since", "REF", "only what changed since REF"),
+}
+_LISTS = {
+    "batch_tx": ("--batch-tx", "SPEC", "execnet worker specs instead of --batch-workers; repeatable"),
+    "batch_variant": ("--batch-variant", "NAME=FILE", "another configuration to benchmark"),
+}
+_NOT_YET = (
+    "batch_init",
+    "batch_resume",
+    "batch_verify",
+    "batch_watch",
+    "batch_shard",
+    "batch_report_dir",
+    "batch_benchmark",
+    "batch_rounds",
+    "batch_baseline",
+    "batch_tolerance",
+    "batch_since",
+    "batch_variant",
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    group = parser.getgroup("batchgate", "quality gates (pytest-batchgate)")
+    for dest, (flag, text) in _FLAGS.items():
+        group.addoption(flag, action="store_true", default=False, dest=dest, help=text)
+    group.addoption(
+        "--no-batch-gates",
+        action="store_false",
+        dest="batch_gates",
+        help="undo a --batch-gates in addopts",
+    )
+    for flag, value in (("--batch-fail-fast", True), ("--no-batch-fail-fast", False)):
+        group.addoption(
+            flag,
+            action="store_const",
+            const=value,
+            default=None,
+            dest="batch_fail_fast",
+            help="stop the run when a required gate fails" if value else "undo a fail-fast of the configuration",
+        )
+    for dest, (flag, metavar, text) in _VALUES.items():
+        group.addoption(flag, action="store", default=None, dest=dest, metavar=metavar, help=text)
+    for dest, (flag, metavar, text) in _LISTS.items():
+        group.addoption(flag, action="append", default=None, dest=dest, metavar=metavar, help=text)
+
+
+def fill_in_optional_values(args: list[str]) -> bool:
+    """``--batch-plan`` -> ``--batch-plan=text`` in place, so that it never takes the next argument."""
+    changed = False
+    for place, arg in enumerate(args):
+        if arg == "--":
+            break
+        if arg in OPTIONAL_VALUES:
+            args[place] = f"{arg}={OPTIONAL_VALUES[arg]}"
+            changed = True
+    return changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOptions:
+    """The checked `--batch-*` options of a run.  ``workers``: None is auto, 0 in turn."""
+
+    select: str | None
+    with_needs: bool
+    workers: int | None
+    workers_given: bool
+    tx: tuple[str, ...]
+    config: Path | None
+    profile: str | None
+    fail_fast: bool | None
+    plan: str | None
+
+
+def used_options(namespace: argparse.Namespace) -> list[str]:
+    """The `--batch-*` options that were given, apart from `--batch-gates`."""
+    used = [flag for dest, (flag, _) in _FLAGS.items() if dest != "batch_gates" and getattr(namespace, dest)]
+    for dest, (flag, *_) in {**_VALUES, **_LISTS}.items():
+        if getattr(namespace, dest) is not None:
+            used.append(flag)
+    if namespace.batch_fail_fast is not None:
+        used.append("--batch-fail-fast" if namespace.batch_fail_fast else "--no-batch-fail-fast")
+    return used
+
+
+def read_options(namespace: argparse.Namespace) -> BatchOptions:
+    """Raises OptionError or NotYetError."""
+    for dest in _NOT_YET:
+        if getattr(namespace, dest) not in {None, False}:
+            flag = {**_FLAGS, **_VALUES, **_LISTS}[dest][0]
+            raise NotYetError(flag)
+    if namespace.batch_cache not in {None, "off", "auto"}:
+        raise NotYetError(f"--batch-cache={namespace.batch_cache}")
+    plan = namespace.batch_plan
+    if plan is not None and plan not in PLAN_FORMATS:
+        raise OptionError(
+            f"unknown format {plan!r}", where="--batch-plan", todo=f"Use one of {', '.join(PLAN_FORMATS)}"
+        )
+    if plan == "matrix":
+        raise NotYetError("--batch-plan=matrix")
+    tx = expand_tx(namespace.batch_tx or ())
+    if tx and namespace.batch_workers is not None:
+        raise OptionError("they exclude each other", where="--batch-tx and --batch-workers")
+    return BatchOptions(
+        select=namespace.batch_select,
+        with_needs=not namespace.no_batch_needs,
+        workers=read_workers(namespace.batch_workers),
+        workers_given=namespace.batch_workers is not None,
+        tx=tx,
+        config=Path(namespace.batch_config) if namespace.batch_config is not None else None,
+        profile=namespace.batch_profile,
+        fail_fast=namespace.batch_fail_fast,
+        plan=plan,
+    )
+
+
+def read_workers(text: str | None) -> int | None:
+    if text is None or text == "auto":
+        return None
+    if not text.isdecimal() or int(text) > MAX_WORKERS:
+        raise OptionError(
+            f"{text!r} is no number of workers", where="--batch-workers", todo="Use auto, 0 (in turn) or more"
+        )
+    return int(text)
+
+
+MAX_WORKERS = 1024
+
+
+def expand_tx(specs: Iterable[str]) -> tuple[str, ...]:
+    """``4*popen`` -> four specs.  Only popen can be had in this version."""
+    expanded: list[str] = []
+    for spec in specs:
+        times, star, rest = spec.partition("*")
+        count, one = (times, rest) if star and times.isdecimal() else ("1", spec)
+        kind = one.partition("//")[0]
+        if kind.partition("=")[0] in {"ssh", "socket", "vagrant_ssh"}:
+            raise NotYetError(f"--batch-tx={kind}")
+        if kind != "popen" or not 1 <= int(count) <= MAX_WORKERS:
+            raise OptionError(
+                f"{spec!r} is no worker spec", where="--batch-tx", todo="Use popen or 4*popen//python=PATH"
+            )
+        expanded += [one] * int(count)
+    return tuple(expanded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """What narrows the tests: typed by the user (PYTEST_ADDOPTS included), or from ini addopts."""
+
+    keyword: str
+    markexpr: str
+    paths: tuple[str, ...]
+    ini_keyword: str
+    ini_markexpr: str
+    numprocesses: Any
+    ini_numprocesses: Any
+
+    @property
+    def narrows(self) -> bool:
+        return bool(self.keyword or self.markexpr or self.paths)
+
+
+def read_typed(config: pytest.Config) -> Typed:
+    """Tell typed options from those of the ini file by parsing each part alone."""
+    typed = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *map(str, config.invocation_params.args)]
+    mine = _parse(config, typed)
+    ini = _parse(config, list(config.getini("addopts")))
+    return Typed(
+        keyword=getattr(mine, "keyword", "") or "",
+        markexpr=getattr(mine, "markexpr", "") or "",
+        paths=tuple(getattr(mine, "file_or_dir", ())),
+        ini_keyword="" if getattr(mine, "keyword", "") else getattr(ini, "keyword", "") or "",
+        ini_markexpr="" if getattr(mine, "markexpr", "") else getattr(ini, "markexpr", "") or "",
+        numprocesses=getattr(mine, "numprocesses", None),
+        ini_numprocesses=getattr(ini, "numprocesses", None),
+    )
+
+
+def _parse(config: pytest.Config, args: Sequence[str]) -> argparse.Namespace:
+    given = list(args)
+    fill_in_optional_values(given)
+    return config._parser.parse_known_args(given)

@@ -1,0 +1,32 @@
+"""`--batch-plan`: print what would run, and stop."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from pytest_batchgate.core.model import Estimates
+from pytest_batchgate.plugin.launch import Launch
+from pytest_batchgate.report.planview import render
+from pytest_batchgate.store.history import History
+
+
+def show_plan(config: pytest.Config, launch: Launch) -> int:
+    """Print the plan in the chosen format; the exit code, 0."""
+    assert launch.options.plan is not None
+    text = render(launch.plan, recorded_estimates(config), launch.slots, launch.options.plan)
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    return 0
+
+
+def recorded_estimates(config: pytest.Config) -> Estimates:
+    """From the history, without creating anything: the cache plugin is not configured yet."""
+    if not config.pluginmanager.has_plugin("cacheprovider"):
+        return Estimates()
+    folder = config.rootpath / str(config.getini("cache_dir")) / "batchgate"
+    history = History.open(folder)
+    try:
+        return history.estimates()
+    finally:
+        history.close()

@@ -1,0 +1,87 @@
+"""What workers say that is not for the dispatcher: material for pytest's own hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordsNamed:
+    """Reports of this worker name these keywords by ``number`` from now on."""
+
+    worker: str
+    number: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WarningRaised:
+    worker: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPrinted:
+    worker: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LooseReports:
+    """Collect reports that belong to no file: a folder that could not be read."""
+
+    worker: str
+    reports: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerUsageError:
+    worker: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInternalError:
+    worker: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExitRaised:
+    """``pytest.exit`` (with its reason) or a KeyboardInterrupt (reason None) in a worker."""
+
+    worker: str
+    reason: str | None
+    returncode: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStopped:
+    """``session.shouldfail`` or ``session.shouldstop`` was set in a worker."""
+
+    worker: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOutput:
+    """The worker's session ended; ``data`` is its ``config.workeroutput``."""
+
+    worker: str
+    data: Mapping[str, Any]
+
+
+SideMessage: TypeAlias = (
+    KeywordsNamed
+    | WarningRaised
+    | OutputPrinted
+    | LooseReports
+    | WorkerUsageError
+    | WorkerInternalError
+    | ExitRaised
+    | SessionStopped
+    | WorkerOutput
+)

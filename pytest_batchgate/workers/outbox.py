@@ -1,0 +1,75 @@
+"""A worker's way out: results in batches, everything in order.
+
+Results are flushed at 200 tests, after 50 ms (by a thread, so that a slow test
+does not hold back the quick ones before it), at a failure, and before blocking.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from pytest_batchgate.workers import wire
+
+FLUSH_TESTS = 200
+FLUSH_S = 0.05
+
+
+class Outbox:
+    """Thread-safe.  ``send`` takes one bytes object and may be called from any thread."""
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self._send = send
+        self._lock = threading.Lock()
+        self._messages: list[wire.Message] = []
+        self._results: list[tuple[int, str, float, Any]] = []
+        self._unit = -1
+        self._closed = threading.Event()
+        threading.Thread(target=self._beat, name="batchgate-flush", daemon=True).start()
+
+    def result(self, unit: int, index: int, outcome: str, duration_s: float, payload: Any) -> None:
+        with self._lock:
+            if unit != self._unit:
+                self._seal()
+                self._unit = unit
+            self._results.append((index, outcome, duration_s, payload))
+            full = len(self._results) >= FLUSH_TESTS
+        if full:
+            self.flush()
+
+    def put(self, *message: Any) -> None:
+        """Queue a message behind what is already there."""
+        with self._lock:
+            self._seal()
+            self._messages.append(message)
+
+    def put_now(self, *message: Any) -> None:
+        self.put(*message)
+        self.flush()
+
+    def flush(self) -> None:
+        with self._lock:
+            self._seal()
+            if not self._messages:
+                return
+            messages, self._messages = self._messages, []
+            # Sent under the lock: batches must not overtake each other.
+            self._send(wire.encode(messages))
+
+    def close(self) -> None:
+        self._closed.set()
+        self.flush()
+
+    def _seal(self) -> None:
+        if self._results:
+            self._messages.append((wire.RESULTS, self._unit, self._results))
+            self._results = []
+
+    def _beat(self) -> None:
+        while not self._closed.wait(FLUSH_S):
+            if self._results or self._messages:
+                try:
+                    self.flush()
+                except OSError:
+                    return

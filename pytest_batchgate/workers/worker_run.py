@@ -1,0 +1,341 @@
+"""Inside a worker: run tests one after the other and say what became of them.
+
+A test is only run once its successor is known, because pytest decides by it
+which fixtures to tear down.  With nothing queued the worker says so and holds
+its last test back until it is told to park (keep session fixtures) or to finish.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+
+from pytest_batchgate.workers import wire
+from pytest_batchgate.workers.backlog import Backlog, WorkUnit
+from pytest_batchgate.workers.outbox import Outbox
+from pytest_batchgate.workers.worker_collect import FileCollector, Gathered
+
+IN_COLLECTION = -1
+STANDSTILL = struct.Struct("<qqd")  # unit, index, when it began (epoch, seconds)
+
+_STANDARD = frozenset(
+    {
+        "nodeid",
+        "_id",
+        "location",
+        "keywords",
+        "outcome",
+        "longrepr",
+        "when",
+        "user_properties",
+        "sections",
+        "duration",
+        "start",
+        "stop",
+    }
+)
+_PHASES = ["setup", "call", "teardown"]
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    unit: WorkUnit[pytest.Item]
+    index: int
+    gate: int
+    item: pytest.Item
+
+
+class Standstill:
+    """Which test runs, where a crash cannot lose it: a few bytes in a shared mapping."""
+
+    def __init__(self, path: str | None) -> None:
+        self._map: mmap.mmap | None = None
+        if path is not None:
+            try:
+                with open(path, "r+b") as file:  # noqa: PTH123 (a file descriptor is what mmap wants)
+                    self._map = mmap.mmap(file.fileno(), STANDSTILL.size)
+            except (OSError, ValueError):
+                self._map = None  # the run goes on; a crash then blames the whole unit's first test
+
+    def mark(self, unit: int, index: int) -> None:
+        if self._map is not None:
+            STANDSTILL.pack_into(self._map, 0, unit, index, time.time())
+
+    def clear(self) -> None:
+        if self._map is not None:
+            STANDSTILL.pack_into(self._map, 0, 0, 0, 0.0)
+
+
+class _Nothing:
+    """Stands in for the next test when none is known: only the session is kept set up."""
+
+    def __init__(self, session: pytest.Session) -> None:
+        self._session = session
+
+    def listchain(self) -> list[pytest.Session]:
+        return [self._session]
+
+
+class TestRunner:
+    """A pytest plugin: runs the backlog inside `pytest_runtestloop`."""
+
+    __test__ = False
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        backlog: Backlog[pytest.Item],
+        outbox: Outbox,
+        collector: FileCollector,
+        setup: dict[str, Any],
+    ) -> None:
+        self.config = config
+        self.backlog = backlog
+        self.outbox = outbox
+        self.collector = collector
+        self.gate_names: list[str] = setup["gate_names"]
+        self.manage_gc: bool = setup["manage_gc"]
+        self.standstill = Standstill(setup["standstill"])
+        self.reports: list[pytest.TestReport] = []
+        self.last: Job | None = None
+        self.gate = -1
+        self.keywords: dict[tuple[str, ...], int] = {}
+
+    # --- the loop ---------------------------------------------------------------
+
+    def run(self, session: pytest.Session) -> None:
+        """Until told to finish, or a failure or plugin stops the session."""
+        current = self.next_job(session, holding=False)
+        while isinstance(current, Job):
+            following = self.next_job(session, holding=True)
+            parking = following == "park"
+            if isinstance(following, Job):
+                nextitem: Any = following.item
+            else:
+                nextitem = _Nothing(session) if parking else None
+            self.run_job(current, nextitem)
+            if session.shouldfail or session.shouldstop:
+                self.report_stop(session)
+                return
+            if following == "finish":
+                return
+            current = self.next_job(session, holding=False) if parking else following
+        self.tear_down_session(session)
+
+    def next_job(self, session: pytest.Session, *, holding: bool) -> Job | Literal["park", "finish"]:
+        """The next test, collecting the next file for it if need be; or what to do without one."""
+        hungry = False
+        while True:
+            unit = self.backlog.head()
+            if unit is None:
+                self.outbox.flush()
+                if holding and not hungry and not self.backlog.orders.halt:
+                    self.outbox.put_now(wire.HUNGRY)
+                    hungry = True
+                orders = self.backlog.wait()
+                if orders.halt:
+                    return "finish"
+                if self.backlog.units:
+                    continue
+                if orders.finish:
+                    return "finish"
+                if orders.park and holding:
+                    return "park"
+                continue
+            if unit.jobs is None:
+                self.prepare(session, unit)
+            taken = self.backlog.take(unit)
+            if taken is not None:
+                index, gate, item = taken
+                return Job(unit, index, gate, item)
+            if unit.taken == 0:
+                self.outbox.put(wire.UNIT_DONE, unit.id)
+
+    def prepare(self, session: pytest.Session, unit: WorkUnit[pytest.Item]) -> None:
+        self.standstill.mark(unit.id, IN_COLLECTION)
+        self.outbox.flush()
+        known = unit.file in self.collector.gathered
+        try:
+            gathered = self.collector.gather(session, unit.file)
+        except KeyError:
+            gathered = None
+        self.standstill.clear()
+        if gathered is not None and self.manage_gc and not known:
+            _freeze()
+        if unit.wanted is None:
+            jobs = self.report_collection(unit, gathered)
+        else:
+            jobs = self.find_wanted(unit, gathered)
+        self.backlog.prepared(unit, jobs)
+
+    def report_collection(
+        self, unit: WorkUnit[pytest.Item], gathered: Gathered | None
+    ) -> list[tuple[int, int, pytest.Item]]:
+        if gathered is None:
+            gathered = Gathered([], [], {}, [], [], 0, 0.0)
+        lines, odd = locations(unit.file, gathered)
+        self.outbox.put_now(
+            wire.COLLECTED,
+            unit.id,
+            {
+                "keys": tuple(gathered.keys),
+                "gates": tuple(gathered.gates),
+                "traits": gathered.traits,
+                "deselected": tuple(gathered.deselected),
+                "errors": gathered.errors,
+                "duration_s": gathered.duration_s,
+                "reports": gathered.reports,
+                "lines": lines,
+                "odd": odd,
+            },
+        )
+        return [
+            (index, gate, gathered.items[index])
+            for index, gate in enumerate(gathered.gates)
+            if gate in unit.open_gates and index not in gathered.traits
+        ]
+
+    def find_wanted(
+        self, unit: WorkUnit[pytest.Item], gathered: Gathered | None
+    ) -> list[tuple[int, int, pytest.Item]]:
+        jobs = []
+        missing = []
+        for index, key, gate in unit.wanted or ():
+            item = gathered.by_key.get(key) if gathered else None
+            if item is None:
+                missing.append(index)
+            else:
+                jobs.append((index, gate, item))
+        if missing:
+            self.outbox.put(wire.MISSING, unit.id, tuple(missing))
+        return jobs
+
+    # --- one test ---------------------------------------------------------------
+
+    def run_job(self, job: Job, nextitem: Any) -> None:
+        self.last = job
+        if job.gate != self.gate:
+            self.gate = job.gate
+            os.environ["BATCHGATE_GATE"] = self.gate_names[job.gate]
+        self.reports = []
+        self.standstill.mark(job.unit.id, job.index)
+        try:
+            job.item.config.hook.pytest_runtest_protocol(item=job.item, nextitem=nextitem)
+        finally:
+            self.standstill.clear()
+            if self.reports:
+                self.send(job)
+        if self.backlog.reported(job.unit):
+            self.outbox.put(wire.UNIT_DONE, job.unit.id)
+
+    def send(self, job: Job) -> None:
+        reports, self.reports = self.reports, []
+        compact = self.compact(reports)
+        if compact is not None:
+            duration_s = compact[2] + compact[4] + compact[6]
+            self.outbox.result(job.unit.id, job.index, "passed", duration_s, compact)
+            return
+        outcome = outcome_of(reports)
+        duration_s = sum(report.duration for report in reports)
+        full = [self.serialize(report) for report in reports]
+        self.outbox.result(job.unit.id, job.index, outcome, duration_s, full)
+        if outcome in {"failed", "error"}:
+            self.outbox.flush()
+
+    def compact(self, reports: list[pytest.TestReport]) -> tuple[Any, ...] | None:
+        """A wholly and plainly passed test as one tuple; None if anything is to be said."""
+        if len(reports) != 3:
+            return None
+        times: list[float] = []
+        for report, when in zip(reports, _PHASES, strict=True):
+            if report.outcome != "passed" or report.when != when or report.sections or report.user_properties:
+                return None
+            if len(report.__dict__) != 11 or not _STANDARD.issuperset(report.__dict__):
+                return None
+            times += (report.start, report.duration)
+        names = tuple(reports[2].keywords)
+        rest = names[1:]
+        number = self.keywords.get(rest)
+        if number is None:
+            number = self.keywords[rest] = len(self.keywords)
+            self.outbox.put(wire.KEYWORDS, number, tuple(wire.plain(name) for name in rest))
+        return (number, *times)
+
+    def serialize(self, report: pytest.TestReport) -> dict[str, Any]:
+        """Total: a report that cannot be sent becomes an error of its test."""
+        try:
+            data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
+            plain: dict[str, Any] = wire.plain(data)
+        except Exception as exc:  # noqa: BLE001 (a plugin's hook may raise anything)
+            report.outcome = "failed"
+            report.longrepr = f"the report of this test cannot be sent: {type(exc).__name__}: {exc}"
+            report.sections = []
+            report.user_properties = []
+            data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
+            plain = wire.plain(data)
+        return plain
+
+    @pytest.hookimpl
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.reports.append(report)
+
+    # --- the end ----------------------------------------------------------------
+
+    def tear_down_session(self, session: pytest.Session) -> None:
+        """Session fixtures of a worker that was parked; what fails is charged to its last test."""
+        job = self.last
+        if job is None or not session._setupstate.stack:
+            return
+        call = pytest.CallInfo.from_call(lambda: session._setupstate.teardown_exact(None), when="teardown")
+        if call.excinfo is None:
+            return
+        report = job.item.ihook.pytest_runtest_makereport(item=job.item, call=call)
+        if report.failed:
+            self.outbox.result(job.unit.id, job.index, "error", report.duration, [self.serialize(report)])
+            self.outbox.flush()
+
+    def report_stop(self, session: pytest.Session) -> None:
+        kind = "shouldfail" if session.shouldfail else "shouldstop"
+        self.outbox.put_now(wire.SHOULDSTOP, kind, str(session.shouldfail or session.shouldstop))
+
+
+def outcome_of(reports: list[pytest.TestReport]) -> str:
+    """One word for a test's reports; a failure in any phase outweighs the rest."""
+    outcome = "passed"
+    for report in reports:
+        if report.failed:
+            if report.when == "call":
+                return "failed"
+            outcome = "error"
+        elif outcome != "error" and report.skipped:
+            outcome = "xfailed" if hasattr(report, "wasxfail") else "skipped"
+        elif outcome == "passed" and report.when == "call" and hasattr(report, "wasxfail"):
+            outcome = "xpassed"
+    return outcome
+
+
+def locations(file: str, gathered: Gathered) -> tuple[tuple[int | None, ...], dict[int, tuple[str, str]]]:
+    """Line numbers, and (path, domain) where they do not follow from the node id."""
+    lines: list[int | None] = []
+    odd: dict[int, tuple[str, str]] = {}
+    for index, item in enumerate(gathered.items):
+        path, line, domain = item.location
+        lines.append(line)
+        if path != file or domain != wire.derived_domain(item.nodeid):
+            odd[index] = (wire.plain(path), wire.plain(domain))
+    return tuple(lines), odd
+
+
+def _freeze() -> None:
+    """Collect first, or leaked cycles would hide their warnings; then never look at imports again."""
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    gc.enable()
