@@ -157,7 +157,7 @@ def test_both_streams_go_to_the_log_in_order_and_stdin_is_at_its_end(bench: Make
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere it is the same open file")
 def test_a_log_that_its_command_emptied_has_no_hole(bench: MakeBench) -> None:
     """On Linux `> /dev/stdout` opens the log anew and cuts it; what follows is still readable text."""
-    one = bench(gate("g", "echo lost; echo kept > /dev/stdout; echo after"))
+    one = bench(gate("g", "echo this is lost; echo kept > /dev/stdout; echo after"))
     assert one.run("g").state is GateState.PASSED
     assert one.log("g") == "kept\nafter\n"
 
