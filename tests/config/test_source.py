@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import pytest_batchgate
 from pytest_batchgate.config import Source, find_source, load_config
 from pytest_batchgate.errors import ConfigError
 
@@ -100,3 +103,18 @@ def test_not_readable(tmp_path: Path) -> None:
     path.write_text(YAML)
     path.chmod(0)
     assert refusal(tmp_path) == "batchgate.yaml: the file cannot be read: Permission denied"
+
+
+def test_yaml_is_not_imported_for_toml() -> None:
+    """A project that keeps its gates in pyproject.toml does not pay for the YAML library."""
+    program = (
+        "import sys, pathlib, tempfile; from pytest_batchgate.config import find_source, load_config\n"
+        "folder = pathlib.Path(tempfile.mkdtemp()); path = folder / 'pyproject.toml'\n"
+        f"path.write_text({TOML!r}); load_config(find_source(folder, None), profile=None)\n"
+        "path.unlink(); folder.rmdir(); print('yaml' in sys.modules)"
+    )
+    rootdir = Path(pytest_batchgate.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=rootdir
+    )
+    assert (done.stdout, done.stderr) == ("False\n", "")
