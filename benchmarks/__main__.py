@@ -35,7 +35,7 @@ SECTIONS = ("tests", "gates", "waiting", "micro")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0; 1 when outcomes differ, or with ``--strict`` a goal is missed; 2 when nothing could run."""
+    """Exit code 1 when outcomes differ, or with ``--strict`` a goal is missed; 2 when nothing could run."""
     options = _parse(arguments)
     try:
         return {"run": _measure, "prepare": _prepare, "outcomes": _outcomes}[options.what](options)
