@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from benchmarks.junitdiff import Case, compare_files, differences, main, matches, nodeid_pattern, read_cases
 
-
 A = "tests.test_x::test_a"
 OUTCOMES = ("passed", "failure", "skipped")
 
