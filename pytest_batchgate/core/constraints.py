@@ -6,18 +6,19 @@ they name, so that a finished test costs one look-up and nothing is scanned.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pytest_batchgate.core.events import Noticed
-from pytest_batchgate.core.gating import is_open
-from pytest_batchgate.core.ledger import FOREIGN, TODO, FileRun, Realm
+from pytest_batchgate.core.gating import became, is_open
+from pytest_batchgate.core.ledger import TODO, FileRun, Realm
 from pytest_batchgate.core.model import GateName
 from pytest_batchgate.core.protocol import UnitId
-from pytest_batchgate.core.realms import lose
+from pytest_batchgate.core.realms import PASSING, lose
 from pytest_batchgate.core.state import RunState, Special, Target, WorkerRun
 
-PASSING = frozenset({"passed", "xpassed"})
 ALONE = ""  # the serial name that excludes every other test of the run
+
+Picked = tuple[FileRun, list[int], tuple[str, ...]]  # file, indexes, mutexes
 
 
 def register(state: RunState) -> None:
@@ -29,8 +30,8 @@ def register(state: RunState) -> None:
 
 def target_for(state: RunState, special: Special, text: str) -> Target:
     """Targets are shared: by text where it names a file or gate, else by the test that wrote it."""
-    nodeid = special.nodeid
-    scope = "" if text.startswith("gate:") or _names_file(text) else nodeid.rpartition("::")[0]
+    by_itself = text.startswith("gate:") or _names_file(text)
+    scope = "" if by_itself else special.nodeid.partition("[")[0].rpartition("::")[0]
     target = state.targets.get((scope, text))
     if target is None:
         target = state.targets[scope, text] = Target(text=text)
@@ -42,129 +43,138 @@ def target_for(state: RunState, special: Special, text: str) -> Target:
 
 
 def _names_file(text: str) -> bool:
-    head = text.partition("::")[0]
+    head = text.partition("[")[0].partition("::")[0]
     return "/" in head or head.endswith(".py")
 
 
-def test_ended(state: RunState, file: FileRun, index: int, outcome: str) -> None:
-    """Tell the targets that watch this test."""
-    targets = state.watched.pop((file.name, index), None)
-    for target in targets or ():
-        target.pending -= 1
-        if outcome not in PASSING and target.culprit is None:
-            assert file.collected is not None
-            target.culprit = f"{file.collected.nodeid(index)} {outcome}"
-
-
-def update(state: RunState) -> None:
+def update(state: RunState) -> bool:
     """Resolve what can be resolved, and end the specials whose targets cannot be met."""
     if not state.specials:
-        return
+        return False
     register(state)
     for (scope, _), target in state.targets.items():
         if target.gate is not None and target.pending:
-            _look_at_gate(state, target)
+            _look_at_gate(state, target, target.gate)
         elif not target.resolved:
             _resolve(state, scope, target)
-    changed = True
-    while changed:
-        changed = False
-        for special in list(state.specials):
-            if special.file.state[special.index] != TODO:
-                state.specials.remove(special)
-            elif (culprit := next((t.culprit for t in special.targets if t.culprit), None)) is not None:
-                state.specials.remove(special)
-                outcome = "error" if culprit.startswith("no test") else "skipped"
-                words = culprit if outcome == "error" else f"depends on {culprit}"
-                lose(state, special.file, special.index, outcome, words)
-                test_ended(state, special.file, special.index, outcome)
-                changed = True
+    lost = False
+    again = True
+    while again:  # a lost test may be what another one waits for
+        doomed = [special for special in state.specials if any(target.culprit for target in special.targets)]
+        again = bool(doomed)
+        lost |= again
+        for special in doomed:
+            _doom(state, special)
+    return lost
 
 
-def _look_at_gate(state: RunState, target: Target) -> None:
-    assert target.gate is not None
-    run = state.gates.get(target.gate)
+def _doom(state: RunState, special: Special) -> None:
+    target = next(target for target in special.targets if target.culprit)
+    outcome = "error" if target.missing else "skipped"
+    words = target.culprit if target.missing else f"depends on {target.culprit}"
+    state.specials.remove(special)
+    lose(state, special.file, special.index, outcome, reason=words or "")
+
+
+def _look_at_gate(state: RunState, target: Target, name: GateName) -> None:
+    run = state.gates.get(name)
     if run is None:  # left out by --batch-select: no reason to wait
         target.pending = 0
-        state.tell(Noticed(state.now, f"{target.text} is not part of this run: the dependency is ignored"))
-    elif run.ended or run.satisfies_needs():
+        text = f"{target.text} is not part of this run: the dependency is ignored"
+        state.tell(Noticed(state.now, text))
+    elif run.satisfies_needs():
         target.pending = 0
-        if not run.satisfies_needs():
-            target.culprit = f"gate {run.name}, which {run.state.value}"
+    elif run.ended:
+        target.pending = 0
+        target.culprit = f"gate {run.name}, which {became(run)}"
 
 
 def _resolve(state: RunState, scope: str, target: Target) -> None:
     """Find the tests a target names, once every file that may hold them is collected."""
-    nodeid = target.text if not scope else f"{scope}::{target.text}"
-    candidates = [nodeid]
-    if scope.count("::"):  # a bare name in a class may also mean the module's
+    candidates = [target.text if not scope else f"{scope}::{target.text}"]
+    if "::" in scope:  # a bare name in a class may also mean the module's
         candidates.append(f"{scope.partition('::')[0]}::{target.text}")
-    name = nodeid.partition("::")[0]
+    name = candidates[0].partition("[")[0].partition("::")[0]
     homes = [(realm, realm.files[name]) for realm in state.realms.values() if name in realm.files]
-    for wanted in candidates:
-        found = list(_matches(state, homes, wanted))
-        if found:
-            _watch(state, target, found)
-            return
-    if any(file.collected is None and _will_collect(state, realm, file) for realm, file in homes):
-        return
-    if not homes and not all(realm.listed for realm in state.realms.values()):
+    seen = next((file for _, file in homes if file.collected is not None), None)
+    if seen is not None:
+        for wanted in candidates:
+            found = [(seen, index) for index in _matches(seen, wanted)]
+            if found:
+                _watch(state, target, found)
+                return
+    elif homes or _may_turn_up(state, name):
         return
     target.resolved = True
-    deselected = any(
-        _covers(wanted, other)
-        for _, file in homes
-        if file.collected
-        for other in file.collected.deselected
-        for wanted in candidates
-    )
-    if deselected or (not homes and state.options.narrowed):
-        state.tell(
-            Noticed(state.now, f"{target.text} was left out by the command line: ignored as a dependency")
-        )
+    if _left_out(state, seen, name, candidates):
+        text = f"{target.text} was left out by the command line: ignored as a dependency"
+        state.tell(Noticed(state.now, text))
+    elif seen is None and name in state.listed:
+        target.culprit = f"{target.text}, whose gate ended before it was collected"
     else:
+        target.missing = True
         target.culprit = f"no test matches depends_on target {target.text!r}"
 
 
-def _will_collect(state: RunState, realm: Realm, file: FileRun) -> bool:
-    return file.collector is not None or file in realm.queue
+def _may_turn_up(state: RunState, name: str) -> bool:
+    """Whether a file that no environment holds may still be listed, or wanted, by one."""
+    if not state.listed or not all(realm.listed for realm in state.realms.values()):
+        return True
+    waiting = [
+        run for run in state.gates.values() if run.claim is not None and not run.ended and run.realm is None
+    ]
+    claimants = state.new_file(name).claimants
+    return name in state.listed and any(run.claim in claimants for run in waiting)
 
 
-def _covers(wanted: str, nodeid: str) -> bool:
+def _left_out(state: RunState, seen: FileRun | None, name: str, candidates: list[str]) -> bool:
+    """Whether the command line is why a target does not exist."""
+    if seen is not None and seen.collected is not None:
+        return any(covers(wanted, other) for other in seen.collected.deselected for wanted in candidates)
+    if name not in state.listed:
+        return state.options.narrowed
+    return all(state.run_of(claim) is None for claim in state.new_file(name).claimants)
+
+
+def covers(wanted: str, nodeid: str) -> bool:
+    """Whether a target means this test: itself, its parameters, or what lies in its class or file."""
     return nodeid == wanted or nodeid.startswith((f"{wanted}[", f"{wanted}::"))
 
 
-def _matches(
-    state: RunState, homes: Iterable[tuple[Realm, FileRun]], wanted: str
-) -> Iterable[tuple[FileRun, int]]:
-    for _, file in homes:
-        if file.collected is None:
-            continue
-        for index in range(len(file.collected.keys)):
-            if _covers(wanted, file.collected.nodeid(index)):
-                yield file, index
+def _matches(file: FileRun, wanted: str) -> Iterator[int]:
+    assert file.collected is not None
+    for index in range(len(file.collected.keys)):
+        if covers(wanted, file.collected.nodeid(index)):
+            yield index
 
 
-def _watch(state: RunState, target: Target, found: list[tuple[FileRun, int]]) -> None:
+def _watch(state: RunState, target: Target, found: Iterable[tuple[FileRun, int]]) -> None:
+    """Count the tests still to come; each is looked at where its own gate runs it."""
     target.resolved = True
-    for file, index in found:
-        assert file.collected is not None
-        if file.state[index] == FOREIGN:
-            run = state.run_of(file.collected.gates[index])
-            if run is None:
-                continue  # its gate was left out of the run
-        outcome = file.outcome(index)
-        if outcome is not None:
-            if outcome not in PASSING and target.culprit is None:
-                target.culprit = f"{file.collected.nodeid(index)} {outcome}"
-            continue
-        target.pending += 1
-        state.watched.setdefault((file.name, index), []).append(target)
+    for seen, index in found:
+        assert seen.collected is not None
+        claim = seen.collected.gates[index]
+        run = state.run_of(claim)
+        if run is None:
+            continue  # its gate was left out of the run
+        here = seen if run.realm is None else run.realm.files.get(seen.name, seen)
+        outcome = here.outcome(index) if here.collected is not None else None
+        if outcome is None and run.ended:
+            outcome = seen.outcome(index) or "not_run"
+        if outcome is None:
+            target.pending += 1
+            target.tests.append((seen.name, index, claim))
+            state.watched.setdefault((seen.name, index), []).append(target)
+        elif outcome not in PASSING and target.culprit is None:
+            target.culprit = f"{seen.collected.nodeid(index)}, which {outcome}"
 
 
-def pick(
-    state: RunState, worker: WorkerRun, *, held: bool
-) -> tuple[FileRun, list[int], tuple[str, ...]] | None:
+def any_ready(state: RunState, realm: Realm) -> bool:
+    """Whether a test with traits could start in this environment, given a worker."""
+    return any(special.realm is realm and _free(state, special) for special in state.specials)
+
+
+def pick(state: RunState, worker: WorkerRun, *, held: bool) -> Picked | None:
     """Specials this worker may run now: tests of one file, with one gate, group and mutexes.
 
     ``held``: only files the worker has collected.  Tests that must be alone are
@@ -181,14 +191,17 @@ def pick(
     return _take(state, chosen, worker)
 
 
-def pick_alone(state: RunState, worker: WorkerRun) -> tuple[FileRun, list[int], tuple[str, ...]] | None:
+def pick_alone(state: RunState, worker: WorkerRun) -> Picked | None:
     """One test marked plain ``serial``, when nothing else is being tested."""
     if state.testing():
         return None
     for special in state.specials:
-        if special.realm is worker.realm and ALONE in special.traits.serial:
-            if _allowed(state, special, worker):
-                return _take(state, [special], worker)
+        if (
+            special.realm is worker.realm
+            and ALONE in special.traits.serial
+            and _allowed(state, special, worker)
+        ):
+            return _take(state, [special], worker)
     return None
 
 
@@ -201,32 +214,46 @@ def _alike(one: Special, other: Special) -> bool:
     )
 
 
-def _allowed(state: RunState, special: Special, worker: WorkerRun) -> bool:
+def _free(state: RunState, special: Special) -> bool:
+    """Whether its gate, its targets and its mutexes allow it to run now."""
+    if special.file.state[special.index] != TODO:
+        return False
     run = state.run_of(special.gate)
     if run is None or not is_open(state, run) or not all(target.met for target in special.targets):
         return False
-    if any(name in state.serial_held for name in (*special.traits.serial, ALONE)):
+    return not any(name in state.serial_held for name in (*special.traits.serial, ALONE))
+
+
+def _allowed(state: RunState, special: Special, worker: WorkerRun) -> bool:
+    if special.file.only_for not in {None, worker.id} or not _free(state, special):
         return False
     group = special.traits.group
     if group is None:
         return True
-    owner = state.groups.get(group)
-    return owner is None or owner == worker.id or owner not in state.workers
+    owner = state.workers.get(state.groups.get((special.realm.key, group), worker.id))
+    return owner is None or owner is worker or owner.ending or owner.leaving
 
 
-def _take(
-    state: RunState, chosen: list[Special], worker: WorkerRun
-) -> tuple[FileRun, list[int], tuple[str, ...]] | None:
+def _take(state: RunState, chosen: list[Special], worker: WorkerRun) -> Picked | None:
     if not chosen:
         return None
     head = chosen[0]
     if head.traits.group is not None:
-        state.groups[head.traits.group] = worker.id
+        state.groups[head.realm.key, head.traits.group] = worker.id
     taken = set(map(id, chosen))
     state.specials = [special for special in state.specials if id(special) not in taken]
     for special in chosen:
         state.specials_out[special.file.name, special.index] = special
     return head.file, [special.index for special in chosen], head.traits.serial
+
+
+def free_groups(state: RunState, worker: WorkerRun, file: FileRun) -> None:
+    """Groups that the worker cannot serve, because the file's ids are another process's own."""
+    for special in state.specials:
+        group = special.traits.group
+        if special.file is file and group is not None:
+            if state.groups.get((special.realm.key, group)) == worker.id:
+                del state.groups[special.realm.key, group]
 
 
 def hold_mutexes(state: RunState, unit: UnitId, names: tuple[str, ...]) -> None:

@@ -1,15 +1,15 @@
-"""Workers coming and going: starting, parking, finishing, and what a lost one leaves behind."""
+"""Workers coming and going: starting, finishing, and what a lost one leaves behind."""
 
 from __future__ import annotations
 
 from pytest_batchgate.core import constraints, realms
-from pytest_batchgate.core.distribute import take_back
 from pytest_batchgate.core.events import WorkerStarted, WorkerStopped
-from pytest_batchgate.core.ledger import OUT, TODO, FileRun, Realm
+from pytest_batchgate.core.ledger import Realm
 from pytest_batchgate.core.protocol import (
     CollectedFile,
     FinishWorker,
     HaltWorker,
+    ReleaseTests,
     SpawnWorker,
     WorkerId,
     WorkerLost,
@@ -32,11 +32,27 @@ def finish(state: RunState, worker: WorkerRun) -> None:
     state.do(FinishWorker(worker.id))
 
 
+def halt(state: RunState, worker: WorkerRun) -> None:
+    worker.ending = True
+    state.do(HaltWorker(worker.id))
+
+
 def halt_all(state: RunState) -> None:
     for worker in state.workers.values():
         if not worker.ending:
-            worker.ending = True
-            state.do(HaltWorker(worker.id))
+            halt(state, worker)
+
+
+def stop_for_collection_error(state: RunState, errors: int, *, lost: WorkerId | None = None) -> None:
+    """As pytest: no further test starts.  The other files are still collected, to name every error."""
+    words = f"{errors} error{'s' if errors > 1 else ''} during collection"
+    state.stop = ("collection", words, 2)
+    state.cause = words
+    state.no_more_tests = True
+    for unit in state.units.values():
+        if not unit.releasing and unit.worker != lost:
+            unit.releasing = True
+            state.do(ReleaseTests(unit.worker, unit.id, None))
 
 
 def on_worker_ended(state: RunState, worker_id: WorkerId) -> None:
@@ -51,19 +67,24 @@ def on_worker_lost(state: RunState, event: WorkerLost) -> None:
     worker = state.workers.get(event.worker)
     if worker is None:
         return
-    was_ending = worker.ending
     units = list(worker.units.values())
     culprit = _culprit(units, event.running)
-    if culprit is not None:
+    if culprit is not None and not (worker.killed and _is_innocent(state, *culprit)):
         _blame(state, worker, *culprit, event.reason)
-    elif was_ending and not units:
+    elif worker.ending and not units and not worker.killed:
         state.late_errors += 1  # it died in a session fixture's teardown, after its last report
     _remove(state, worker)
     state.tell(WorkerStopped(state.now, worker.name, event.reason))
-    if not was_ending:
+    if not worker.ending:
         state.restarts += 1
-    if state.restarts > state.options.max_restarts:
-        _give_up(state, worker.realm, event.reason)
+    realm = worker.realm
+    if out_of_restarts(state) and not any(other.realm is realm for other in state.workers.values()):
+        realm.dead = event.reason
+        realms.abandon(state, realm)
+
+
+def out_of_restarts(state: RunState) -> bool:
+    return state.restarts > state.options.max_restarts
 
 
 def _culprit(units: list[Unit], running: tuple[str, int] | None) -> tuple[Unit, int] | None:
@@ -76,29 +97,30 @@ def _culprit(units: list[Unit], running: tuple[str, int] | None) -> tuple[Unit, 
     return None
 
 
+def _is_innocent(state: RunState, unit: Unit, index: int) -> bool:
+    """A test of another gate than the one for whose sake its worker was killed."""
+    if index == IN_COLLECTION or unit.file.collected is None:
+        return False
+    run = state.run_of(unit.file.collected.gates[index])
+    return run is not None and run.closing is None
+
+
 def _blame(state: RunState, worker: WorkerRun, unit: Unit, index: int, reason: str) -> None:
     file = unit.file
     if index != IN_COLLECTION:
         unit.out.discard(index)
-        realms.lose(state, file, index, "failed", reason, worker.name)
-        constraints.test_ended(state, file, index, "failed")
+        realms.lose(state, file, index, "failed", reason=reason, worker=worker.name)
     elif unit.collecting:
         # The file takes its importer down: it is a collection error, and is not tried again.
         unit.collecting = False
-        blame_file(state, worker.realm, file, reason, worker.name)
+        collected = CollectedFile(file=file.name, keys=(), gates=(), errors=1, payload=reason)
+        realms.admit_file(state, worker.realm, file, collected, worker.name)
+        if state.stop is None and not state.options.continue_on_collection_errors:
+            stop_for_collection_error(state, 1, lost=worker.id)
     else:  # a second collection of a file that another worker collected without trouble
         for lost in sorted(unit.out):
-            realms.lose(state, file, lost, "error", reason, worker.name)
-            constraints.test_ended(state, file, lost, "error")
+            realms.lose(state, file, lost, "error", reason=reason, worker=worker.name)
         unit.out.clear()
-
-
-def blame_file(state: RunState, realm: Realm, file: FileRun, reason: str, worker: str) -> None:
-    collected = CollectedFile(file=file.name, keys=(), gates=(), errors=1, payload=reason)
-    realms.admit_file(state, realm, file, collected, worker)
-    if state.stop is None and not state.options.continue_on_collection_errors:
-        state.stop = ("collection", "1 error during collection", 2)
-        state.no_more_tests = True
 
 
 def _remove(state: RunState, worker: WorkerRun) -> None:
@@ -107,11 +129,9 @@ def _remove(state: RunState, worker: WorkerRun) -> None:
         state.units.pop(unit.id, None)
         constraints.drop_mutexes(state, unit.id)
         if unit.collecting:
-            unit.file.collector = None
-            worker.realm.queue.append(unit.file)
-            realms.order_queue(state, worker.realm)
+            realms.requeue(state, worker.realm, unit.file)
         else:
-            take_back(state, worker.realm, unit.file, sorted(unit.out))
+            realms.take_back(state, worker.realm, unit.file, sorted(unit.out))
     worker.units.clear()
     for file in worker.realm.files.values():
         if file.only_for == worker.id:
@@ -122,28 +142,3 @@ def _remove(state: RunState, worker: WorkerRun) -> None:
     if slot.worker is worker:
         slot.worker = None
     state.workers.pop(worker.id, None)
-
-
-def _give_up(state: RunState, realm: Realm, reason: str) -> None:
-    """No worker can be had any more: what did not run is an error, by name."""
-    if realm.dead is not None or any(worker.realm is realm for worker in state.workers.values()):
-        return
-    realm.dead = reason
-    words = f"not run: workers kept dying ({reason})"
-    for file in list(realm.files.values()):
-        if file.collected is None:
-            if file in realm.queue:
-                blame_file(state, realm, file, words, "gw0")
-            continue
-        file.todo.clear()
-        for index, code in enumerate(file.state):
-            if code in {TODO, OUT}:
-                realms.lose(state, file, index, "error", words)
-    realm.waiting.clear()
-    if not realm.listed:
-        realm.listed = True
-        for claim in realm.gates:
-            run = state.run_of(claim)
-            if run is not None and not run.ended:
-                run.counts["error"] += 1
-                run.reason = words

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_batchgate.core.gating import needs_met
+from pytest_batchgate.core.gating import its_turn, needs_met
 from pytest_batchgate.core.model import GateName, GateState
 from pytest_batchgate.core.state import RunState, Special, Target
 
@@ -38,6 +38,7 @@ def _name(node: Node) -> str:
 
 def find_cycle(state: RunState) -> list[Node]:
     """One cycle that contains a test, in order, or an empty list.  Iterative: chains may be long."""
+    by_test = {(special.file.name, special.index): special for special in state.specials}
     done: set[int | str] = set()
     for start in list(state.specials):
         path: list[Node] = []
@@ -54,12 +55,15 @@ def find_cycle(state: RunState) -> list[Node]:
                 continue
             key = _key(node)
             if key in on_path:
-                return path[on_path[key] :]
+                cycle = path[on_path[key] :]
+                if any(isinstance(member, Special) for member in cycle):
+                    return cycle
+                continue
             if key in done:
                 continue
             on_path[key] = len(path)
             path.append(node)
-            stack.append(iter(list(_waits_for(state, node))))
+            stack.append(iter(list(_waits_for(state, node, by_test))))
     return []
 
 
@@ -67,11 +71,11 @@ def _key(node: Node) -> int | str:
     return id(node) if isinstance(node, Special) else node
 
 
-def _waits_for(state: RunState, node: Node) -> Iterator[Node]:
+def _waits_for(state: RunState, node: Node, by_test: dict[tuple[str, int], Special]) -> Iterator[Node]:
     if isinstance(node, Special):
         for target in node.targets:
             if not target.met:
-                yield from _behind_target(state, target)
+                yield from _behind_target(state, target, by_test)
         own = state.run_of(node.gate)
         if own is not None and own.state is GateState.WAITING:
             yield own.name
@@ -80,18 +84,34 @@ def _waits_for(state: RunState, node: Node) -> Iterator[Node]:
     if run.state is GateState.WAITING:
         yield from (name for name in run.needs if not state.gates[name].ended)
         if needs_met(state, run):
-            yield from {
-                state.resources_held[name] for name in run.gate.resources if name in state.resources_held
-            }
+            for name in run.gate.resources:
+                holder = state.resources_held.get(name)
+                if holder is not None and holder != run.name:
+                    yield holder
+            if not its_turn(state, run):
+                yield from (
+                    name
+                    for name in state.plan.order
+                    if not state.gates[name].ended and its_turn(state, state.gates[name])
+                )
     yield from (special for special in state.specials if special.gate == run.claim)
 
 
-def _behind_target(state: RunState, target: Target) -> Iterator[Node]:
+def _behind_target(
+    state: RunState, target: Target, by_test: dict[tuple[str, int], Special]
+) -> Iterator[Node]:
     if target.gate is not None:
         if target.gate in state.gates:
             yield target.gate
         return
-    for special in state.specials:
-        watching = state.watched.get((special.file.name, special.index), ())
-        if any(other is target for other in watching):
+    gates: set[GateName] = set()
+    for file, index, claim in target.tests:
+        if (file, index) not in state.watched:
+            continue  # it has ended
+        special = by_test.get((file, index))
+        run = state.run_of(claim)
+        if special is not None:
             yield special
+        elif run is not None and run.name not in gates:
+            gates.add(run.name)
+            yield run.name

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_batchgate.core import constraints, crew, fill, gating, realms
-from pytest_batchgate.core.distribute import take_back
+from pytest_batchgate.core.distribute import await_collection
 from pytest_batchgate.core.events import Event, FilesListed, RunStarted, TestsWereRun
 from pytest_batchgate.core.ledger import DEFAULT_COMMAND_S, DEFAULT_FILE_S, DONE, DONE_AS, OUT
 from pytest_batchgate.core.lifecycle import GateRun
@@ -23,7 +23,6 @@ from pytest_batchgate.core.protocol import (
     CommandEnded,
     FileCollected,
     Input,
-    ReleaseTests,
     ServiceReady,
     StopAsked,
     TestsFinished,
@@ -67,7 +66,7 @@ class Dispatcher:
             options=options,
             gates=gates,
             by_claim=[gates.get(gate.name) for gate in plan.claims],
-            slots=[Slot() for _ in range(options.slots)],
+            slots=[Slot() for _ in range(1 if options.sequential else max(1, options.slots))],
             tails={name: paths[name] - spans[name] for name in paths},
         )
 
@@ -90,20 +89,18 @@ class Dispatcher:
 
     def next_deadline(self) -> float | None:
         """When `TimePassed` is due at the latest, on the run's clock; None: no need."""
-        deadlines = [
-            run.deadline_s
-            for run in self.state.gates.values()
-            if run.deadline_s is not None and not run.ended
-        ]
-        return min(deadlines, default=None)
+        return gating.next_deadline(self.state)
 
     def _conclude(self) -> Step:
         state = self.state
         gating.expire(state)
-        gating.settle(state)
-        constraints.update(state)
-        fill.fill(state)
-        gating.settle(state)
+        stuck = True
+        while stuck:
+            while gating.settle(state) or constraints.update(state):
+                pass
+            if state.stopping:
+                crew.halt_all(state)
+            stuck = fill.fill(state)
         if not state.finished:
             state.finished = (
                 all(run.ended for run in state.gates.values())
@@ -128,17 +125,16 @@ class Dispatcher:
                 on_unit_released(state, event)
             case TestsMissing():
                 on_tests_missing(state, event)
-            case WorkerHungry(worker):
-                if worker in state.workers:
-                    state.workers[worker].hungry = True
+            case WorkerHungry():
+                on_worker_hungry(state, event)
             case WorkerListed():
                 on_worker_listed(state, event)
             case WorkerEnded(worker):
                 crew.on_worker_ended(state, worker)
             case WorkerLost():
                 crew.on_worker_lost(state, event)
-            case ServiceReady(gate):
-                gating.on_service_ready(state, gate)
+            case ServiceReady():
+                gating.on_service_ready(state, event)
             case CommandEnded():
                 gating.on_command_ended(state, event)
             case StopAsked():
@@ -169,8 +165,16 @@ def on_worker_listed(state: RunState, event: WorkerListed) -> None:
     worker.live = True
     worker.hungry = True
     if not worker.realm.listed:
+        state.marked.update(event.marked)
         realms.list_files(state, worker.realm, event.files)
         state.tell(FilesListed(state.now, event.files))
+
+
+def on_worker_hungry(state: RunState, event: WorkerHungry) -> None:
+    """With more than one unit out it is old news: the worker said so before it got the last one."""
+    worker = state.workers.get(event.worker)
+    if worker is not None and len(worker.units) <= 1:
+        worker.hungry = True
 
 
 def on_file_collected(state: RunState, event: FileCollected) -> None:
@@ -179,8 +183,9 @@ def on_file_collected(state: RunState, event: FileCollected) -> None:
         return
     worker = state.workers[unit.worker]
     collected, file = event.collected, unit.file
-    free = realms.admit_file(state, worker.realm, file, collected, worker.name)
     unit.collecting = False
+    unit.due_s = None
+    free = realms.admit_file(state, worker.realm, file, collected, worker.name)
     taken = set(free)
     if event.taken is not None:
         taken.intersection_update(event.taken)
@@ -196,26 +201,17 @@ def on_file_collected(state: RunState, event: FileCollected) -> None:
     if len(taken) < len(free):
         realms.put_back(worker.realm, file, [index for index in free if index not in taken])
     if collected.errors and state.stop is None and not state.options.continue_on_collection_errors:
-        stop_for_collection_error(state, collected.errors)
-
-
-def stop_for_collection_error(state: RunState, errors: int) -> None:
-    """As pytest: no further test starts.  The other files are still collected, to name every error."""
-    state.stop = ("collection", f"{errors} error{'s' if errors > 1 else ''} during collection", 2)
-    state.no_more_tests = True
-    release_all(state)
-
-
-def release_all(state: RunState) -> None:
-    for unit in state.units.values():
-        if not unit.releasing:
-            unit.releasing = True
-            state.do(ReleaseTests(unit.worker, unit.id, None))
+        crew.stop_for_collection_error(state, collected.errors)
 
 
 def on_tests_finished(state: RunState, event: TestsFinished) -> None:
     """The hot path: one pass over the batch, a few dictionary look-ups a test."""
-    unit = state.units.get(event.unit)
+    worker = state.workers.get(event.worker)
+    if worker is None:
+        return
+    unit = worker.units.get(event.unit)
+    if unit is None and worker.last is not None and worker.last.id == event.unit:
+        unit = worker.last
     if unit is None or unit.file.collected is None:
         return
     file, collected = unit.file, unit.file.collected
@@ -236,8 +232,8 @@ def on_tests_finished(state: RunState, event: TestsFinished) -> None:
         file.done += 1
         file.done_s += result.duration_s
         if watched:
-            constraints.test_ended(state, file, index, result.outcome)
-    state.tell(TestsWereRun(state.now, state.workers[unit.worker].name, collected, event.results))
+            realms.test_ended(state, file, index, result.outcome)
+    state.tell(TestsWereRun(state.now, worker.name, collected, event.results))
 
 
 def _late_report(state: RunState, run: GateRun, outcome: str) -> None:
@@ -257,12 +253,13 @@ def on_unit_finished(state: RunState, event: UnitFinished) -> None:
     worker = state.workers[unit.worker]
     worker.units.pop(unit.id, None)
     constraints.drop_mutexes(state, unit.id)
+    worker.last = unit
+    await_collection(state, worker)
     if unit.collecting:  # nothing was reported for the file: the next worker may try
-        unit.file.collector = None
-        worker.realm.queue.append(unit.file)
+        realms.requeue(state, worker.realm, unit.file)
     for index in sorted(unit.out):
-        realms.lose(state, unit.file, index, "error", "the worker did not report this test", worker.name)
-        constraints.test_ended(state, unit.file, index, "error")
+        words = "the worker did not report this test"
+        realms.lose(state, unit.file, index, "error", reason=words, worker=worker.name)
     forget_specials(state, unit)
 
 
@@ -282,13 +279,13 @@ def on_unit_released(state: RunState, event: UnitReleased) -> None:
     if event.whole and unit.collecting:
         del state.units[unit.id]
         del worker.units[unit.id]
-        unit.file.collector = None
         worker.files.discard(unit.file.name)
-        worker.realm.queue.append(unit.file)
-        realms.order_queue(state, worker.realm)
+        realms.requeue(state, worker.realm, unit.file)
         return
     unit.out.difference_update(event.indexes)
-    take_back(state, worker.realm, unit.file, event.indexes)
+    if not event.indexes:
+        unit.barren = len(unit.out)
+    realms.take_back(state, worker.realm, unit.file, event.indexes)
 
 
 def on_tests_missing(state: RunState, event: TestsMissing) -> None:
@@ -302,18 +299,20 @@ def on_tests_missing(state: RunState, event: TestsMissing) -> None:
     first = next((w for w in state.workers.values() if w is not worker and file.name in w.files), None)
     if first is not None and not first.ending and file.only_for is None:
         file.only_for = first.id
-        take_back(state, worker.realm, file, event.indexes)
+        realms.take_back(state, worker.realm, file, event.indexes)
+        constraints.free_groups(state, worker, file)
         return
     for index in event.indexes:
-        reason = "its id was not found again: ids must not differ between processes"
-        realms.lose(state, file, index, "error", reason, worker.name)
-        constraints.test_ended(state, file, index, "error")
+        if file.state[index] == OUT:
+            words = "its id was not found again: ids must not differ between processes"
+            realms.lose(state, file, index, "error", reason=words, worker=worker.name)
 
 
 def on_stop_asked(state: RunState, event: StopAsked) -> None:
     if state.stop is not None and state.stop[0] != "collection":
         return
     state.stop = (event.kind, event.reason, event.exit_code)
+    state.cause = event.reason
     state.no_more_tests = True
     if event.kind != "maxfail":
         gating.stop_everything(state, event.reason)

@@ -8,14 +8,12 @@ of what another has not started, if that is worth collecting the file again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from pytest_batchgate.core import constraints
-from pytest_batchgate.core.gating import begin, is_open
+from pytest_batchgate.core.constraints import ALONE
+from pytest_batchgate.core.gating import begin, collecting_on, is_open
 from pytest_batchgate.core.ledger import OUT, TODO, FileRun, Realm
-from pytest_batchgate.core.model import Tests
+from pytest_batchgate.core.model import GateState, Tests
 from pytest_batchgate.core.protocol import AssignFile, AssignTests, ReleaseTests, UnitId
-from pytest_batchgate.core.realms import put_back
 from pytest_batchgate.core.state import RunState, Unit, WorkerRun
 
 # Two units outstanding keep a worker busy over one round trip; where they are
@@ -25,6 +23,8 @@ LOOKAHEAD_MAX = 6
 LOOKAHEAD_S = 0.1
 # Theft below this gain costs more in messages and module fixtures than it saves.
 WORTH_STEALING_S = 0.05
+# How long a file that no gate takes may be collected: the default of a gate's `timeout`.
+UNCLAIMED_LIMIT_S = 1800.0
 
 
 def wants_more(worker: WorkerRun) -> bool:
@@ -60,13 +60,14 @@ def give(state: RunState, worker: WorkerRun, *, idle: bool) -> bool:
     claims = open_claims(state, worker)
     if _give_special(state, worker, held=True):
         return True
-    choices = []
+    choices = [find_file(state, worker, claims)]
     if claims:
         choices.append(_find_waiting(state, worker, claims, held=True))
-    choices.append(find_file(state, worker, claims))
-    if idle and claims:
-        choices.append(_find_waiting(state, worker, claims, held=False))
-    best = max((choice for choice in choices if choice), key=lambda choice: choice[0], default=None)
+        if idle:
+            choices.append(_find_waiting(state, worker, claims, held=False))
+    best = max(
+        (choice for choice in choices if choice), key=lambda choice: _rank(state, *choice), default=None
+    )
     if best is not None:
         _, file, claim = best
         if claim is None:
@@ -78,6 +79,11 @@ def give(state: RunState, worker: WorkerRun, *, idle: bool) -> bool:
 
 
 Choice = tuple[int, FileRun, int | None]  # priority, file, gate (None: collect the file)
+
+
+def _rank(state: RunState, priority: int, file: FileRun, claim: int | None) -> tuple[int, int]:
+    """Higher first: priority; then the order of the listing (in turn), or what is collected already."""
+    return priority, (-file.place if state.options.sequential else claim is not None)
 
 
 def _priority(state: RunState, claim: int) -> int:
@@ -93,9 +99,9 @@ def _find_waiting(state: RunState, worker: WorkerRun, claims: list[int], *, held
         for claim in claims:
             if claim not in file.todo or (not held and not _worth_collecting(state, worker, file, claim)):
                 continue
-            priority = _priority(state, claim)
-            if best is None or priority > best[0]:
-                best = (priority, file, claim)
+            choice = (_priority(state, claim), file, claim)
+            if best is None or _rank(state, *choice) > _rank(state, *best):
+                best = choice
     return best
 
 
@@ -116,7 +122,7 @@ def find_file(state: RunState, worker: WorkerRun, claims: list[int]) -> Choice |
         if file.collector is not None:
             continue
         mine = [claim for claim in file.claimants if claim in claims]
-        if not mine and not _collect_anyway(state, worker.realm, file):
+        if not mine and not _collect_anyway(state, file):
             continue
         priority = max((_priority(state, claim) for claim in mine), default=-101)
         if best is None or priority > best[0]:
@@ -126,23 +132,14 @@ def find_file(state: RunState, worker: WorkerRun, claims: list[int]) -> Choice |
     return best
 
 
-def _collect_anyway(state: RunState, realm: Realm, file: FileRun) -> bool:
-    """Files to collect without running anything of them now."""
-    if state.options.collect_only:
-        return True
-    if state.no_more_tests:
-        return state.stop is not None and state.stop[0] == "collection" and not state.stopping
-    if not file.claimants:
-        return True
-    # Its gate has all the workers it may have; the rest of the pool can at least collect.
-    runs = [state.run_of(claim) for claim in file.claimants]
-    return any(run is not None and run.realm is realm and is_open(state, run) for run in runs)
+def _collect_anyway(state: RunState, file: FileRun) -> bool:
+    """Files to collect without running anything of them: to list, or to name errors or strays."""
+    return state.options.collect_only or collecting_on(state) or not (file.claimants or state.no_more_tests)
 
 
 def _give_special(state: RunState, worker: WorkerRun, *, held: bool) -> bool:
     if not state.specials or state.no_more_tests:
         return False
-    constraints.register(state)
     picked = constraints.pick(state, worker, held=held)
     return picked is not None and _give_picked(state, worker, *picked)
 
@@ -157,47 +154,44 @@ def _give_picked(
     state: RunState, worker: WorkerRun, file: FileRun, indexes: list[int], serial: tuple[str, ...]
 ) -> bool:
     unit = _assign_tests(state, worker, file, indexes)
-    unit.serial = serial
+    unit.special = True
     constraints.hold_mutexes(state, unit.id, serial)
     return True
 
 
 def _give_file(state: RunState, worker: WorkerRun, file: FileRun, claims: list[int]) -> None:
-    mine = [claim for claim in file.claimants if claim in claims]
-    if mine and not state.options.collect_only:
-        level = max(_priority(state, claim) for claim in mine)
+    """A gate with mutexes takes them now, for its tests may be met; others begin with their first test."""
+    opened: set[int] = set()
+    if not state.options.collect_only:
+        mine = [claim for claim in file.claimants if claim in claims]
+        level = max((_priority(state, claim) for claim in mine), default=0)
         for claim in mine:
-            if _priority(state, claim) == level:
+            run = state.run_of(claim)
+            assert run is not None
+            if run.gate.priority < level or not is_open(state, run):
+                continue  # an earlier one of them has just taken its mutex
+            if run.gate.resources:
                 _begin_if_waiting(state, claim)
-        opened = frozenset(
-            claim for claim in claims if _priority(state, claim) >= level and _is_running(state, claim)
-        )
-    else:
-        opened = frozenset()
+            opened.add(claim)
     unit = Unit(
         id=UnitId(state.new_id()),
         worker=worker.id,
         file=file,
-        open_gates=opened,
-        gates=opened,
+        open_gates=frozenset(opened),
+        gates=frozenset(opened),
         collecting=True,
     )
     file.collector = worker.id
     worker.realm.queue.remove(file)
     worker.files.add(file.name)
     _take_on(state, worker, unit)
-    state.do(AssignFile(worker.id, unit.id, file.name, opened))
+    state.do(AssignFile(worker.id, unit.id, file.name, unit.open_gates))
 
 
 def _begin_if_waiting(state: RunState, claim: int) -> None:
     run = state.run_of(claim)
-    if run is not None and not _is_running(state, claim) and is_open(state, run):
+    if run is not None and run.state is GateState.WAITING:
         begin(state, run)
-
-
-def _is_running(state: RunState, claim: int) -> bool:
-    run = state.run_of(claim)
-    return run is not None and run.started_s is not None and not run.ended and run.closing is None
 
 
 def _give_waiting(state: RunState, worker: WorkerRun, file: FileRun, claim: int) -> None:
@@ -235,11 +229,21 @@ def _take_on(state: RunState, worker: WorkerRun, unit: Unit) -> None:
     worker.units[unit.id] = unit
     worker.hungry = False
     worker.parked = False
+    await_collection(state, worker)
+
+
+def await_collection(state: RunState, worker: WorkerRun) -> None:
+    """Start the clock of a collection that is the first thing its worker has to do."""
+    first = next(iter(worker.units.values()), None)
+    if first is not None and first.collecting and first.due_s is None:
+        runs = [state.run_of(claim) for claim in first.file.claimants]
+        limits = [run.gate.timeout_s for run in runs if run is not None]
+        first.due_s = state.now + min(limits, default=UNCLAIMED_LIMIT_S)
 
 
 def steal_for(state: RunState, thief: WorkerRun) -> bool:
     """Ask the worker with most left for a share; what it gives back is handed out as it arrives."""
-    if state.options.sequential or state.no_more_tests:
+    if state.options.sequential or state.no_more_tests or ALONE in state.serial_held:
         return False
     if any(unit.releasing for unit in state.units.values()):
         return True  # something is about to come
@@ -261,8 +265,10 @@ def steal_for(state: RunState, thief: WorkerRun) -> bool:
 def _loot(state: RunState, thief: WorkerRun, victim: WorkerRun) -> tuple[Unit, int | None] | None:
     """The unit to take from and how many tests (None: all), or None where nothing pays."""
     units = list(victim.units.values())
+    ahead_s = victim.rest_s()
     for unit in reversed(units[1:]):
-        if unit.collecting and not unit.serial:
+        ahead_s -= unit.rest_s()
+        if unit.collecting and unit.barren < 0 and ahead_s >= WORTH_STEALING_S:
             return unit, None  # nobody has collected it yet: nothing is paid twice
     for unit in reversed(units):
         if not _may_share(state, thief, unit):
@@ -278,39 +284,33 @@ def _loot(state: RunState, thief: WorkerRun, victim: WorkerRun) -> tuple[Unit, i
 
 
 def _may_share(state: RunState, thief: WorkerRun, unit: Unit) -> bool:
-    if unit.collecting or unit.serial or len(unit.out) < 3 or unit.file.only_for is not None:
+    """Tests with traits stay where they were put; the one that runs and the next cannot be had."""
+    if unit.collecting or unit.special or unit.file.only_for is not None:
         return False
-    if state.specials_out and any((unit.file.name, index) in state.specials_out for index in unit.out):
+    if len(unit.out) < 3 or len(unit.out) == unit.barren:
         return False
     return all(_may_work_on(state, thief, claim) for claim in unit.gates)
 
 
-def take_back(state: RunState, realm: Realm, file: FileRun, indexes: Iterable[int]) -> None:
-    """OUT -> TODO for tests that a worker did not run."""
-    plain = []
-    for index in indexes:
-        if file.state[index] != OUT:
-            continue
-        file.state[index] = TODO
-        special = state.specials_out.pop((file.name, index), None)
-        if special is not None:
-            state.specials.append(special)
-        else:
-            plain.append(index)
-    if plain:
-        put_back(realm, file, plain)
+def rest_to_share_s(state: RunState, realm: Realm) -> float:
+    """Expected seconds of what this environment's workers hold and could give away."""
+    return sum(
+        unit.rest_s()
+        for worker in state.workers.values()
+        if worker.realm is realm and worker.live
+        for unit in worker.units.values()
+        if not unit.special and (len(unit.out) >= 3 or unit.collecting)
+    )
 
 
 def nothing_left(state: RunState, worker: WorkerRun) -> bool:
     """Whether no more work can come to this worker's realm, theft included."""
     realm = worker.realm
-    if state.no_more_tests and not (state.stop is not None and state.stop[0] == "collection"):
+    if state.stopping or (state.no_more_tests and not collecting_on(state)):
         return True
-    if any(run.realm is None and not run.ended and run.claim is not None for run in state.gates.values()):
+    runs = [run for run in state.gates.values() if run.claim is not None and not run.ended]
+    if any(run.realm is None and run.closing is None for run in runs) or realm.queue:
         return False
-    for file in realm.queue:
-        if not file.claimants or any(claim in realm.gates for claim in file.claimants):
-            return False
     if not state.no_more_tests and (
         realm.waiting or any(special.realm is realm for special in state.specials)
     ):

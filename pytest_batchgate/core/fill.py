@@ -9,18 +9,20 @@ as soon as a worker has run out of what it was already given.
 from __future__ import annotations
 
 from pytest_batchgate.core import crew, distribute
-from pytest_batchgate.core.constraints import ALONE, test_ended
+from pytest_batchgate.core.constraints import ALONE, any_ready
+from pytest_batchgate.core.crew import out_of_restarts
 from pytest_batchgate.core.deadlock import explain
 from pytest_batchgate.core.gating import (
     command_level_s,
-    end,
+    cut,
     is_open,
+    is_wanted,
     may_start,
     ready_commands,
     start_command,
     weight_of,
 )
-from pytest_batchgate.core.ledger import DEFAULT_FILE_S, Realm
+from pytest_batchgate.core.ledger import DEFAULT_FILE_S, Realm, RealmKey
 from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import GateState
 from pytest_batchgate.core.protocol import ParkWorker, WorkerId
@@ -31,28 +33,29 @@ from pytest_batchgate.core.state import RunState, WorkerRun
 WORTH_A_WORKER_S = 1.0
 
 
-def fill(state: RunState) -> None:
-    """Hand out all that may start now; park, finish or replace the workers left over."""
+def fill(state: RunState) -> bool:
+    """Hand out all that may start now; park, finish or replace the workers left over.
+
+    True if a deadlock was broken instead: then there may be more to do at once.
+    """
+    waiting = 0
+    behind: list[GateRun] = []
     if not state.stopping and not state.options.collect_only:
         _start_services(state)
         ahead, behind = _ranked_commands(state)
         _start_commands(state, ahead)
         waiting = sum(weight_of(run, len(state.slots)) for run in ahead if may_start(state, run))
-        _staff(state)
-        _feed(state, spare=waiting)
+    _staff(state)
+    _feed(state, spare=waiting)
+    if behind:
         _start_commands(state, behind)
-        _feed(state, spare=waiting)
-    else:
-        _staff(state)
-        _feed(state, spare=0)
     _dismiss(state)
-    if _is_stuck(state):
-        _unblock(state)
+    return _is_stuck(state) and _unblock(state)
 
 
 def _start_services(state: RunState) -> None:
-    for run in ready_commands(state):
-        if run.gate.is_service and state.plan.dependents[run.name]:
+    for run in state.gates.values():
+        if run.gate.is_service and may_start(state, run) and is_wanted(state, run):
             start_command(state, run, ())
 
 
@@ -108,58 +111,92 @@ def _staff(state: RunState) -> None:
     for realm in state.realms.values():
         if realm.dead is not None or not _has_work(state, realm):
             continue
-        have = sum(1 for worker in state.workers.values() if worker.realm is realm and not worker.ending)
-        for number, slot in enumerate(state.slots):
-            if have >= _wanted_workers(state, realm):
+        crew_here = [worker for worker in state.workers.values() if worker.realm is realm]
+        if out_of_restarts(state) and crew_here:
+            continue
+        coming = [worker for worker in crew_here if not (worker.ending or worker.leaving)]
+        # A worker beside a command is ready for the time after it, but of no use now.
+        have = sum(1 for worker in coming if state.slots[worker.slot].command is None)
+        want = 1 if out_of_restarts(state) else _wanted_workers(state, realm)
+        places = sorted(range(len(state.slots)), key=lambda number: state.slots[number].command is not None)
+        for number in places:
+            if have >= want:
                 break
+            slot = state.slots[number]
             if slot.worker is None:
                 crew.spawn(state, number, realm)
                 have += 1
             elif _may_replace(state, slot.worker, realm) and slot.command is None:
                 crew.finish(state, slot.worker)
                 have += 1
+        if not have and want and not coming and not _is_leaving_for(state, realm):
+            _make_room(state, realm)
 
 
 def _may_replace(state: RunState, worker: WorkerRun, realm: Realm) -> bool:
     idle = worker.live and not worker.units and not worker.ending
-    return idle and worker.realm is not realm and not _has_work(state, worker.realm)
+    return idle and worker.realm is not realm and not _can_start(state, worker.realm)
+
+
+def _is_leaving_for(state: RunState, realm: Realm) -> bool:
+    """Whether some worker of another environment is already on its way out."""
+    return any(
+        worker.realm is not realm and (worker.ending or worker.leaving) for worker in state.workers.values()
+    )
+
+
+def _make_room(state: RunState, realm: Realm) -> None:
+    """An environment with work gets one worker, if another one has several."""
+    crews: dict[RealmKey, list[WorkerRun]] = {}
+    for worker in state.workers.values():
+        if worker.realm is not realm and not worker.ending:
+            crews.setdefault(worker.realm.key, []).append(worker)
+    largest = max(crews.values(), key=len, default=[])
+    if len(largest) > 1:
+        min(largest, key=lambda worker: worker.rest_s()).leaving = True
 
 
 def _wanted_workers(state: RunState, realm: Realm) -> int:
     slots = len(state.slots)
     if not realm.listed:
         first = state.options.first_workers
-        return slots if first is None else min(first, slots)
+        return slots if first is None else max(1, min(first, slots))
     busy = sum(1 for worker in state.workers.values() if worker.realm is realm and worker.units)
     pieces = len(realm.queue) + len(realm.waiting)
     pieces += sum(1 for special in state.specials if special.realm is realm)
     # Work worth sharing: another worker costs about as much as WORTH_A_WORKER_S of tests.
-    rest_s = sum(worker.rest_s() for worker in state.workers.values() if worker.realm is realm)
-    if rest_s > WORTH_A_WORKER_S:
+    if distribute.rest_to_share_s(state, realm) > WORTH_A_WORKER_S:
         pieces += 1
     return min(slots, busy + pieces)
 
 
 def _has_work(state: RunState, realm: Realm) -> bool:
-    """Whether a worker of this environment could do something now."""
+    """Whether one more worker of this environment would be of use now."""
     if state.stopping:
         return False
-    opened = any(
-        (run := state.run_of(claim)) is not None and not run.ended and is_open(state, run)
-        for claim in realm.gates
-    )
+    if not realm.listed and state.options.collect_only:
+        return not state.no_more_tests and not all(state.ended(claim) for claim in realm.gates)
     if not realm.listed:
-        return opened or (state.options.collect_only and not state.no_more_tests)
+        return _is_open_for(state, realm)
+    if _can_start(state, realm):
+        return True
+    return _is_open_for(state, realm) and distribute.rest_to_share_s(state, realm) > WORTH_A_WORKER_S
+
+
+def _is_open_for(state: RunState, realm: Realm) -> bool:
+    runs = [state.run_of(claim) for claim in realm.gates]
+    return any(run is not None and not run.ended and is_open(state, run) for run in runs)
+
+
+def _can_start(state: RunState, realm: Realm) -> bool:
+    """Whether something of this environment waits for nothing but a worker."""
     probe = WorkerRun(id=WorkerId(-1), slot=0, realm=realm)
     claims = distribute.open_claims(state, probe)
     if distribute.find_file(state, probe, claims) is not None:
         return True
     if any(claim in file.todo for file in realm.waiting.values() for claim in claims):
         return True
-    if opened and any(special.realm is realm for special in state.specials):
-        return True
-    rest_s = sum(worker.rest_s() for worker in state.workers.values() if worker.realm is realm)
-    return opened and rest_s > WORTH_A_WORKER_S
+    return any_ready(state, realm)
 
 
 def _feed(state: RunState, *, spare: int) -> None:
@@ -167,10 +204,13 @@ def _feed(state: RunState, *, spare: int) -> None:
     crewed = [
         slot.worker
         for slot in state.slots
-        if slot.worker is not None and slot.command is None and slot.worker.live and not slot.worker.ending
+        if slot.worker is not None
+        and slot.command is None
+        and slot.worker.live
+        and not (slot.worker.ending or slot.worker.leaving)
     ]
     crewed.sort(key=lambda worker: worker.rest_s())
-    fed = crewed[spare:] if spare else crewed
+    fed = crewed[spare:]
     progress = True
     while progress:
         progress = False
@@ -192,16 +232,20 @@ def _feed_one(state: RunState, worker: WorkerRun) -> bool:
 
 def _dismiss(state: RunState) -> None:
     """Tell workers that wait for an answer what to do: park, or finish for good."""
+    over = all(run.ended for run in state.gates.values())
+    coming = {unit.file.name for unit in state.units.values() if unit.releasing}
     for worker in list(state.workers.values()):
-        if not worker.live or worker.ending:
+        if worker.ending:
             continue
-        if not (worker.hungry or not worker.units):
-            continue
-        if distribute.nothing_left(state, worker):
-            crew.finish(state, worker)
-        elif worker.hungry and worker.units and not worker.parked:
-            worker.parked = True
-            state.do(ParkWorker(worker.id))
+        if not worker.live:
+            if over:
+                crew.halt(state, worker)
+        elif worker.hungry or not worker.units:
+            if worker.leaving or distribute.nothing_left(state, worker):
+                crew.finish(state, worker)
+            elif worker.hungry and worker.units and not worker.parked and not coming:
+                worker.parked = True
+                state.do(ParkWorker(worker.id))
 
 
 def _is_stuck(state: RunState) -> bool:
@@ -212,20 +256,24 @@ def _is_stuck(state: RunState) -> bool:
         return False
     if all(run.ended for run in state.gates.values()):
         return False
-    return not any(run.gate.is_service and run.state is GateState.RUNNING for run in state.gates.values())
+    return not any(
+        run.gate.is_service and (run.state is GateState.RUNNING or run.closing is not None)
+        for run in state.gates.values()
+        if not run.ended
+    )
 
 
-def _unblock(state: RunState) -> None:
+def _unblock(state: RunState) -> bool:
     """Break a deadlock: a cycle of tests is an error of its tests; else gates fail with the reason."""
     blocked = explain(state)
+    for special, reason in blocked:
+        if special in state.specials:
+            state.specials.remove(special)
+            lose(state, special.file, special.index, "error", reason=reason)
     if blocked:
-        for special, reason in blocked:
-            if special in state.specials:
-                state.specials.remove(special)
-                lose(state, special.file, special.index, "error", reason)
-                test_ended(state, special.file, special.index, "error")
-        return
+        return True
     for run in state.gates.values():
         if not run.ended and not run.gate.is_service:
-            end(state, run, GateState.FAILED, run.reason or "nothing could go on: the gate waits for itself")
-            return
+            cut(state, run, GateState.FAILED, "nothing could go on: the gate waits for itself")
+            return True
+    return False

@@ -10,16 +10,20 @@ from pytest_batchgate.core.protocol import (
     CommandEnded,
     KillWorker,
     ReleaseTests,
+    ServiceReady,
     StartCommand,
     StopCommand,
+    WorkerId,
 )
-from pytest_batchgate.core.realms import enter_realm, report_skipped_tests
+from pytest_batchgate.core.realms import drop_unwanted, enter_realm, give_up_tests
 from pytest_batchgate.core.state import RunState
+
+KILL_GRACE_S = 10.0  # the default of a gate's `grace`
 
 
 def culprit_of(state: RunState, run: GateRun) -> GateRun | None:
     """The first need that ended without satisfying ``run``."""
-    if run.gate.when == "always":
+    if run.gate.when == "always" or state.options.collect_only:
         return None
     for name in run.needs:
         need = state.gates[name]
@@ -30,6 +34,8 @@ def culprit_of(state: RunState, run: GateRun) -> GateRun | None:
 
 def needs_met(state: RunState, run: GateRun) -> bool:
     """Whether every need is good (``when: always``: has ended, or answers)."""
+    if state.options.collect_only:
+        return True
     if run.gate.when == "always":
         return all(
             state.gates[name].ended or state.gates[name].state is GateState.READY for name in run.needs
@@ -65,7 +71,7 @@ def may_start(state: RunState, run: GateRun) -> bool:
 
 def is_open(state: RunState, run: GateRun) -> bool:
     """Whether tests of this gate may be handed out now (it may have to begin first)."""
-    if state.no_more_tests or run.closing is not None:
+    if state.no_more_tests or state.options.collect_only or run.closing is not None:
         return False
     return run.state is GateState.RUNNING or may_start(state, run)
 
@@ -102,45 +108,64 @@ def end(state: RunState, run: GateRun, how: GateState, reason: str | None = None
     for slot in run.slots:
         if state.slots[slot].command == run.name:
             state.slots[slot].command = None
-    if run.claim is not None:
-        if how is GateState.SKIPPED:
-            report_skipped_tests(state, run, reason or "a need was not good")
-        run.counts["not_run"] += run.remaining
-        run.remaining = 0
+    if run.claim is not None and (run.remaining or run.cut_short):
+        skipped = how is GateState.SKIPPED
+        give_up_tests(state, run, (reason or "a need was not good") if skipped else None)
     run.move(how, reason)
     state.tell(GateFinished(state.now, run.report()))
+    if run.claim is not None:
+        drop_unwanted(state)
     if state.options.fail_fast and run.gate.required and not how.good and not state.stopping:
-        stop_everything(state, f"{run.name} {how.value} (fail-fast)")
+        stop_everything(state, f"{run.name} {became(run)} (fail-fast)")
+
+
+def cut(state: RunState, run: GateRun, how: GateState, reason: str | None) -> None:
+    """End a gate that has not done its work."""
+    run.cut_short = True
+    end(state, run, how, reason)
 
 
 def close(state: RunState, run: GateRun, how: GateState, reason: str | None, *, kill: bool = False) -> None:
-    """Bring a running gate to an end it did not choose; it ends once nothing of it runs."""
-    if run.ended or run.closing is not None:
+    """Bring a gate to an end it did not choose; it ends once nothing of it runs."""
+    if run.ended:
         return
-    if run.state is GateState.WAITING:
-        end(state, run, how, reason)
+    if run.closing is not None:
+        if kill and run.claim is not None:
+            _kill_workers(state, run.claim, run.gate.grace_s, reason or how.value)
+        return
+    if run.state is GateState.WAITING and (run.claim is None or not has_tests_out(state, run.claim)):
+        cut(state, run, how, reason)
         return
     run.closing = (how, reason)
     if run.claim is None:
-        grace_s = run.gate.grace_s
-        state.do(StopCommand(run.name, how, reason, grace_s))
-        return
-    for unit in list(state.units.values()):
-        if run.claim not in unit.gates:
-            continue
-        worker = state.workers[unit.worker]
-        if kill and not worker.ending:
-            worker.ending = True
-            state.do(KillWorker(worker.id, run.gate.grace_s, reason or how.value))
-        elif not unit.releasing and not kill:
-            unit.releasing = True
-            state.do(ReleaseTests(unit.worker, unit.id, None))
+        state.do(StopCommand(run.name, how, reason, run.gate.grace_s))
+    elif kill:
+        _kill_workers(state, run.claim, run.gate.grace_s, reason or how.value)
+    else:
+        for unit in state.units.values():
+            if run.claim in unit.gates and not unit.releasing:
+                unit.releasing = True
+                state.do(ReleaseTests(unit.worker, unit.id, None))
+
+
+def _kill_workers(state: RunState, claim: int, grace_s: float, reason: str) -> None:
+    """End the workers that have tests of the gate; what else they had runs elsewhere."""
+    for worker_id in {unit.worker for unit in state.units.values() if claim in unit.gates}:
+        kill_worker(state, worker_id, grace_s, reason)
+
+
+def kill_worker(state: RunState, worker_id: WorkerId, grace_s: float, reason: str) -> None:
+    worker = state.workers[worker_id]
+    if not worker.killed:
+        worker.ending = worker.killed = True
+        state.do(KillWorker(worker.id, grace_s, reason))
 
 
 def stop_everything(state: RunState, reason: str) -> None:
     """Nothing more starts; what runs is ended (``cancelled``)."""
     state.stopping = True
     state.no_more_tests = True
+    state.cause = state.cause or reason
     for run in list(state.gates.values()):
         if not run.ended and run.claim is None:
             close(state, run, GateState.CANCELLED, reason)
@@ -155,32 +180,53 @@ def on_command_ended(state: RunState, event: CommandEnded) -> None:
     how, reason = event.state, event.reason
     if run.closing is not None:
         how, reason = run.closing
-    died = run.state is GateState.READY and not how.good
+    died = run.state is GateState.READY and run.closing is None and not _unneeded(state, run)
+    if died and how.good:
+        how, reason = GateState.FAILED, "ended by itself while it was needed"
     end(state, run, how, reason)
-    if died and not state.stopping:
-        for name in state.plan.dependents[run.name]:
-            close(state, state.gates[name], GateState.FAILED, f"service {run.name} {reason or 'ended'}")
+    if not died or state.stopping:
+        return
+    words = f"service {run.name} ended while it was needed: {reason or how.value}"
+    for name in state.plan.dependents[run.name]:
+        user = state.gates[name]
+        if user.state is not GateState.WAITING or user.gate.when != "always":
+            close(state, user, GateState.FAILED, words)
 
 
-def on_service_ready(state: RunState, name: GateName) -> None:
+def on_service_ready(state: RunState, event: ServiceReady) -> None:
+    name = event.gate
     run = state.gates[name]
     if run.state is GateState.RUNNING:
         run.deadline_s = None
+        run.outputs = event.outputs
         run.move(GateState.READY)
         state.tell(GateBecameReady(state.now, name))
 
 
 def expire(state: RunState) -> None:
-    """Gates past their time limit are brought to an end."""
+    """Gates past their time limit are brought to an end, and files that take as long to collect."""
     for run in state.gates.values():
         if run.deadline_s is not None and state.now >= run.deadline_s and not run.ended:
             run.deadline_s = None
             limit = f"timed out after {run.gate.timeout_s:g} s"
             close(state, run, GateState.TIMED_OUT, limit, kill=True)
+    for unit in state.units.values():
+        if unit.due_s is not None and state.now >= unit.due_s:
+            unit.due_s = None
+            kill_worker(state, unit.worker, KILL_GRACE_S, f"{unit.file.name} took too long to collect")
 
 
-def settle(state: RunState) -> None:
+def next_deadline(state: RunState) -> float | None:
+    deadlines = [
+        run.deadline_s for run in state.gates.values() if run.deadline_s is not None and not run.ended
+    ]
+    deadlines += [unit.due_s for unit in state.units.values() if unit.due_s is not None]
+    return min(deadlines, default=None)
+
+
+def settle(state: RunState) -> bool:
     """Let every consequence happen: skips, services without users, tests gates that are through."""
+    any_change = False
     changed = True
     while changed:
         changed = False
@@ -193,18 +239,23 @@ def settle(state: RunState) -> None:
             if run.claim is not None and not run.ended:
                 changed |= _settle_tests(state, run)
             elif run.gate.is_service and not run.ended:
-                _settle_service(state, run)
+                changed |= _settle_service(state, run)
+        any_change |= changed
+    return any_change
 
 
 def _settle_waiting(state: RunState, run: GateRun) -> bool:
+    if run.closing is not None:
+        return False
     culprit = culprit_of(state, run)
-    if culprit is not None:
-        end(state, run, GateState.SKIPPED, f"needs {culprit.name}, which {_became(culprit)}")
+    if culprit is not None and not (state.stopping and culprit.state is GateState.CANCELLED):
+        close(state, run, GateState.SKIPPED, f"needs {culprit.name}, which {became(culprit)}")
         return True
-    stopped = state.stopping or (state.no_more_tests and run.claim is not None)
-    if stopped and not _collecting_on(state):
-        reason = state.stop[1] if state.stop else "the run was stopped"
-        end(state, run, GateState.CANCELLED, reason)
+    if run.claim is None and state.options.collect_only:
+        cut(state, run, GateState.DESELECTED, "only collecting: no command runs")
+        return True
+    if state.stopping or (state.no_more_tests and run.claim is not None and not collecting_on(state)):
+        close(state, run, GateState.CANCELLED, state.cause)
         return True
     if run.claim is not None and run.realm is None and may_start(state, run):
         enter_realm(state, run)
@@ -212,7 +263,8 @@ def _settle_waiting(state: RunState, run: GateRun) -> bool:
     return False
 
 
-def _became(run: GateRun) -> str:
+def became(run: GateRun) -> str:
+    """What a gate ended as, as the end of "..., which"."""
     return {
         GateState.FAILED: "failed",
         GateState.TIMED_OUT: "timed out",
@@ -224,7 +276,7 @@ def _became(run: GateRun) -> str:
     }.get(run.state, f"ended {run.state.value}")
 
 
-def _collecting_on(state: RunState) -> bool:
+def collecting_on(state: RunState) -> bool:
     """After a collection error the other files are still collected, to name every error."""
     return state.stop is not None and state.stop[0] == "collection" and not state.stopping
 
@@ -246,39 +298,48 @@ def _settle_tests(state: RunState, run: GateRun) -> bool:
     if run.closing is not None:
         if has_tests_out(state, run.claim):
             return False
-        end(state, run, *run.closing)
+        cut(state, run, *run.closing)
         return True
-    if run.realm is None or not run.realm.listed:
+    if run.realm is None:
         return False
-    if run.remaining == 0 and run.uncollected == 0:
-        if run.state is GateState.WAITING and not may_start(state, run):
+    through = run.realm.listed and run.uncollected == 0
+    if through and (run.remaining == 0 or state.options.collect_only):
+        return _conclude(state, run)
+    if not state.no_more_tests or has_tests_out(state, run.claim):
+        return False
+    if collecting_on(state) and run.realm.listed and run.uncollected:
+        return False
+    run.cut_short = True
+    how, reason = _verdict(state, run)
+    if how.good or how is GateState.EMPTY:
+        how, reason = GateState.CANCELLED, state.cause
+    end(state, run, how, reason)
+    return True
+
+
+def _conclude(state: RunState, run: GateRun) -> bool:
+    """End a gate that has done its work; one that had none to do starts first, in its turn."""
+    if run.state is GateState.WAITING:
+        if not may_start(state, run):
             return False
-        if run.state is GateState.WAITING:
-            begin(state, run)
-        end(state, run, *_verdict(state, run))
-        return True
-    if state.no_more_tests and not has_tests_out(state, run.claim):
-        if _collecting_on(state) and run.uncollected:
-            return False
-        how, reason = _verdict(state, run)
-        if how.good or how is GateState.EMPTY:
-            how, reason = GateState.CANCELLED, state.stop[1] if state.stop else None
-        end(state, run, how, reason)
-        return True
-    return False
+        begin(state, run)
+    end(state, run, *_verdict(state, run))
+    return True
 
 
 def _verdict(state: RunState, run: GateRun) -> tuple[GateState, str | None]:
     """How a tests gate ended that ran to its end."""
     work = run.gate.work
     assert isinstance(work, Tests)
+    if run.trouble is not None:
+        return GateState.FAILED, run.trouble
     if run.collect_errors:
         plural = "s" if run.collect_errors > 1 else ""
         return GateState.FAILED, f"{run.collect_errors} error{plural} during collection"
     failed = run.counts["failed"] + run.counts["error"]
     if failed:
-        return GateState.FAILED, f"{failed} of {run.seen} tests failed"
-    if run.seen == 0 and not state.options.collect_only:
+        return GateState.FAILED, f"{failed} of {run.seen + run.remaining} tests failed"
+    if run.seen + run.remaining == 0:
         if run.deselected or state.options.narrowed:
             return GateState.DESELECTED, "the command line left no test of it"
         if not work.allow_empty:
@@ -286,15 +347,32 @@ def _verdict(state: RunState, run: GateRun) -> tuple[GateState, str | None]:
     return GateState.PASSED, None
 
 
-def _settle_service(state: RunState, run: GateRun) -> None:
-    users = [state.gates[name] for name in state.plan.dependents[run.name]]
-    idle = all(user.ended for user in users)
-    if idle and run.state in {GateState.RUNNING, GateState.READY} and run.closing is None:
-        ready = run.state is GateState.READY
-        how = GateState.PASSED if ready else GateState.CANCELLED
-        close(state, run, how, None if ready else "no gate needs it any more")
-    elif idle and run.state is GateState.WAITING and users:
-        end(state, run, GateState.CANCELLED, "no gate needs it any more")
+def _users(state: RunState, run: GateRun) -> list[GateRun]:
+    return [state.gates[name] for name in state.plan.dependents[run.name]]
+
+
+def _unneeded(state: RunState, run: GateRun) -> bool:
+    """Whether nobody uses the service any more, tests that named it in a marker included."""
+    return all(user.ended for user in _users(state, run)) and not state.asks_for(run.name)
+
+
+def is_wanted(state: RunState, run: GateRun) -> bool:
+    """Whether a service is to be started: somebody needs it, or it was chosen by its name."""
+    return not state.plan.dependents[run.name] or not _unneeded(state, run)
+
+
+def _settle_service(state: RunState, run: GateRun) -> bool:
+    if run.closing is not None or not _unneeded(state, run):
+        return False
+    if run.state is GateState.READY:
+        close(state, run, GateState.PASSED, None)
+    elif run.state is GateState.RUNNING and state.plan.dependents[run.name]:
+        close(state, run, GateState.CANCELLED, "no gate needs it any more")
+    elif run.state is GateState.WAITING and state.plan.dependents[run.name]:
+        cut(state, run, GateState.DESELECTED, "no gate came to need it")
+    else:
+        return False
+    return True
 
 
 def ready_commands(state: RunState) -> list[GateRun]:

@@ -29,6 +29,7 @@ class FileRun:
     name: str
     claimants: tuple[int, ...]
     est_s: float | None
+    place: int = 0  # in the listing
     collected: CollectedFile | None = None
     collector: WorkerId | None = None  # who is out collecting it for the first time
     state: bytearray = field(default_factory=bytearray)
@@ -36,6 +37,7 @@ class FileRun:
     done: int = 0
     done_s: float = 0.0
     only_for: WorkerId | None = None  # its ids differ from process to process
+    sent: bool = False  # a marker in another environment's collection sends tests of it here
 
     def test_s(self) -> float:
         """The expected duration of one test of the file, in seconds."""
@@ -62,6 +64,7 @@ class Realm:
     env: Mapping[str, str]
     gates: set[int] = field(default_factory=set)
     listed: bool = False
+    names: tuple[str, ...] = ()  # the listing, wanted here or not
     files: dict[str, FileRun] = field(default_factory=dict)  # in listing order
     queue: list[FileRun] = field(default_factory=list)  # not yet collected, best last
     waiting: dict[str, FileRun] = field(default_factory=dict)  # files with something in `todo`

@@ -34,6 +34,8 @@ class GateRun:
     deadline_s: float | None = None
     # Set when the gate is being brought to an end it did not choose; it ends once nothing of it runs.
     closing: tuple[GateState, str | None] | None = None
+    cut_short: bool = False  # it ended by something else than its own work
+    trouble: str | None = None  # why it fails although no test of it did
     # tests gates
     realm: Realm | None = None
     remaining: int = 0  # collected tests that have not reported

@@ -64,10 +64,15 @@ class CollectedFile:
 
 @dataclass(frozen=True, slots=True)
 class WorkerListed:
-    """The worker is up and has listed the test files, importing none."""
+    """The worker is up and has listed the test files, importing none.
+
+    ``marked``: those whose text mentions a gate marker.  Their tests may belong to any
+    gate, so that each gate waits until it has seen them; others are judged by path.
+    """
 
     worker: WorkerId
     files: tuple[str, ...]
+    marked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pytest_batchgate.core.events import FileWasCollected, TestWasLost
 from pytest_batchgate.core.ledger import DONE_AS, FOREIGN, OUT, TODO, FileRun, Realm
 from pytest_batchgate.core.lifecycle import GateRun
+from pytest_batchgate.core.model import GateState
 from pytest_batchgate.core.protocol import NO_GATE, CollectedFile
 from pytest_batchgate.core.state import RunState, Special
+
+PASSING = frozenset({"passed", "xpassed"})
 
 
 def enter_realm(state: RunState, run: GateRun) -> None:
@@ -26,66 +29,100 @@ def enter_realm(state: RunState, run: GateRun) -> None:
     run.realm = realm
     if not realm.listed:
         return
-    for file in list(state.realms[()].files.values()) if () in state.realms else []:
-        adopt_file(state, realm, file.name)
+    adopt_files(state, realm)
     for file in realm.files.values():
         if file.collected is None:
             continue
-        for index, claim in enumerate(file.collected.gates):
-            if claim == run.claim and file.state[index] == FOREIGN:
-                _admit(state, realm, file, index, run)
-    count_uncollected(state, realm)
+        plain = [
+            index
+            for index, claim in enumerate(file.collected.gates)
+            if claim == run.claim and file.state[index] == FOREIGN and _admit(state, realm, file, index, run)
+        ]
+        put_back(realm, file, plain)
+    if realm.dead is not None:
+        abandon(state, realm)
 
 
 def list_files(state: RunState, realm: Realm, names: Sequence[str]) -> None:
     """The first list of files to arrive for a realm; later ones are not asked."""
     realm.listed = True
-    for name in names:
-        adopt_file(state, realm, name)
+    realm.names = tuple(dict.fromkeys(names))
+    state.listed.update(realm.names)
+    adopt_files(state, realm)
+
+
+def adopt_files(state: RunState, realm: Realm) -> None:
+    """Queue the files this environment has a reason to collect and does not know yet."""
+    before = len(realm.files)
+    sent_here = {
+        name
+        for other in state.realms.values()
+        if other is not realm
+        for name, file in other.files.items()
+        if file.collected is not None and not realm.gates.isdisjoint(file.collected.gates)
+    }
+    for place, name in enumerate(realm.names):
+        if name not in realm.files:
+            file = state.new_file(name)
+            file.place = place
+            file.sent = name in sent_here
+            if wanted(state, realm, file):
+                realm.files[name] = file
+                realm.queue.append(file)
+    if len(realm.files) != before:
+        order_queue(state, realm)
     count_uncollected(state, realm)
 
 
 def wanted(state: RunState, realm: Realm, file: FileRun) -> bool:
-    """Whether this environment has a reason to collect the file."""
-    if any(claim in realm.gates for claim in file.claimants):
+    """Whether this environment has a reason to collect the file, now or later."""
+    if file.sent and not all(state.ended(claim) for claim in realm.gates):
         return True
     if not file.claimants:  # looked at once, to name tests that no gate takes
         return realm is next(iter(state.realms.values()))
-    if realm.key != ():
-        return False
-    # Gates that have not got their environment yet may still come here.
-    runs = [state.run_of(claim) for claim in file.claimants]
-    return any(run is not None and run.realm is None and not run.ended for run in runs)
+    for claim in file.claimants:
+        run = state.run_of(claim)
+        if run is None or run.ended:
+            continue
+        # Gates that have not got their environment yet may still come to the plain one.
+        if run.realm is realm or (run.realm is None and realm.key == ()):
+            return True
+    return False
 
 
-def adopt_file(state: RunState, realm: Realm, name: str, *, marked: bool = False) -> None:
-    if name in realm.files:
-        return
-    file = state.new_file(name)
-    if not marked and not wanted(state, realm, file):
-        return
-    realm.files[name] = file
-    realm.queue.append(file)
-    order_queue(state, realm)
+def drop_unwanted(state: RunState) -> None:
+    """After a gate has ended: files that nobody waits for any more are not collected."""
+    for realm in state.realms.values():
+        unwanted = [file for file in realm.queue if not wanted(state, realm, file)]
+        if unwanted:
+            for file in unwanted:
+                del realm.files[file.name]
+            realm.queue = [file for file in realm.queue if file.name in realm.files]
 
 
 def order_queue(state: RunState, realm: Realm) -> None:
     """Best last: what must go first, then the unknown, then the longest."""
     if state.options.sequential:
-        place = {name: number for number, name in enumerate(realm.files)}
-        realm.queue.sort(key=lambda file: -place[file.name])
+        realm.queue.sort(key=lambda file: -file.place)
         return
     first = {name: number for number, name in enumerate(state.options.first_files)}
-    place = {name: number for number, name in enumerate(realm.files)}
 
     def rank(file: FileRun) -> tuple[int, int, float, int]:
         if file.name in first:
             return (0, first[file.name], 0.0, 0)
         if file.est_s is None:
-            return (1, 0, 0.0, place[file.name])
-        return (2, 0, -file.est_s, place[file.name])
+            return (1, 0, 0.0, file.place)
+        return (2, 0, -file.est_s, file.place)
 
     realm.queue.sort(key=rank, reverse=True)
+
+
+def requeue(state: RunState, realm: Realm, file: FileRun) -> None:
+    """A file whose collection came to nothing waits again, unless its gates have ended."""
+    file.collector = None
+    realm.queue.append(file)
+    order_queue(state, realm)
+    drop_unwanted(state)
 
 
 def count_uncollected(state: RunState, realm: Realm) -> None:
@@ -111,28 +148,36 @@ def admit_file(
         run = state.run_of(claim)
         if run is not None and run.realm is realm:
             run.uncollected -= 1
+    first_time = file.name not in state.known
+    state.known.add(file.name)
     _count_collect_errors(state, realm, file, collected)
-    free = []
+    if first_time:
+        _count_deselected(state, file, collected)
+    free, elsewhere = [], set()
     for index, claim in enumerate(collected.gates):
         run = state.run_of(claim)
-        if claim == NO_GATE:
-            state.unclaimed.append(collected.nodeid(index))
-        elif run is None:
-            continue
-        elif run.realm is realm:
-            if run.ended:
+        if run is None:
+            if claim == NO_GATE and first_time:
+                state.unclaimed.append(collected.nodeid(index))
+        elif run.ended:
+            if first_time or run.realm is realm:
                 _too_late(state, file, index, run)
-            elif _admit(state, realm, file, index, run, defer=True):
+        elif run.realm is realm:
+            if _admit(state, realm, file, index, run):
                 free.append(index)
-        elif run.realm is not None and not run.ended:
-            adopt_file(state, run.realm, file.name, marked=True)
-            count_uncollected(state, run.realm)
+        elif run.realm is not None:
+            elsewhere.add(run.realm.key)
+    for key in elsewhere:
+        adopt_files(state, state.realms[key])
+    return free
+
+
+def _count_deselected(state: RunState, file: FileRun, collected: CollectedFile) -> None:
     for claim in file.claimants:
         run = state.run_of(claim)
-        if run is not None and collected.deselected:
+        if run is not None:
             run.deselected += len(collected.deselected)
-            break
-    return free
+            return
 
 
 def _count_collect_errors(state: RunState, realm: Realm, file: FileRun, collected: CollectedFile) -> None:
@@ -150,42 +195,70 @@ def _count_collect_errors(state: RunState, realm: Realm, file: FileRun, collecte
         first = False
 
 
-def _admit(
-    state: RunState, realm: Realm, file: FileRun, index: int, run: GateRun, *, defer: bool = False
-) -> bool:
-    """FOREIGN -> TODO.  True if the test is unconstrained and, deferred, in no list yet."""
+def _admit(state: RunState, realm: Realm, file: FileRun, index: int, run: GateRun) -> bool:
+    """FOREIGN -> TODO.  True if the test is unconstrained; it is in no list yet."""
     assert file.collected is not None
     assert run.claim is not None
     file.state[index] = TODO
     run.remaining += 1
     traits = file.collected.traits.get(index)
     if traits is None:
-        if not defer:
-            put_back(realm, file, [index])
         return True
     if traits.problem is not None:
-        lose(state, file, index, "error", traits.problem)
-        return False
-    state.specials.append(Special(realm=realm, file=file, index=index, gate=run.claim, traits=traits))
+        lose(state, file, index, "error", reason=traits.problem)
+    else:
+        state.specials.append(Special(realm=realm, file=file, index=index, gate=run.claim, traits=traits))
     return False
 
 
-def put_back(realm: Realm, file: FileRun, indexes: Sequence[int]) -> None:
+def put_back(realm: Realm, file: FileRun, indexes: Iterable[int]) -> None:
     """Let unconstrained TODO tests wait for a worker, in their order."""
     assert file.collected is not None
+    gates = file.collected.gates
     touched: set[int] = set()
     for index in indexes:
-        claim = file.collected.gates[index]
-        file.todo.setdefault(claim, []).append(index)
-        touched.add(claim)
+        file.todo.setdefault(gates[index], []).append(index)
+        touched.add(gates[index])
     for claim in touched:
         file.todo[claim].sort()
     if file.todo:
         realm.waiting[file.name] = file
 
 
+def take_back(state: RunState, realm: Realm, file: FileRun, indexes: Iterable[int]) -> None:
+    """OUT -> TODO for tests that a worker did not run."""
+    assert file.collected is not None
+    plain = []
+    for index in indexes:
+        if file.state[index] != OUT:
+            continue
+        run = state.run_of(file.collected.gates[index])
+        assert run is not None
+        file.state[index] = TODO
+        special = state.specials_out.pop((file.name, index), None)
+        if special is not None:
+            state.specials.append(special)
+        else:
+            plain.append(index)
+    if plain:
+        put_back(realm, file, plain)
+
+
+def test_ended(state: RunState, file: FileRun, index: int, outcome: str) -> None:
+    """Tell the targets that watch this test.  Costs one look-up where nobody does."""
+    targets = state.watched.pop((file.name, index), None)
+    for target in targets or ():
+        target.pending -= 1
+        if outcome not in PASSING and target.culprit is None:
+            assert file.collected is not None
+            target.culprit = f"{file.collected.nodeid(index)}, which {_BECAME.get(outcome, outcome)}"
+
+
+_BECAME = {"error": "had an error", "skipped": "was skipped", "not_run": "was not run"}
+
+
 def lose(
-    state: RunState, file: FileRun, index: int, outcome: str, reason: str, worker: str | None = None
+    state: RunState, file: FileRun, index: int, outcome: str, *, reason: str, worker: str | None = None
 ) -> None:
     """End a test that has no report of its own."""
     assert file.collected is not None
@@ -196,35 +269,91 @@ def lose(
     run.remaining -= 1
     run.counts[outcome] += 1
     state.tell(TestWasLost(state.now, worker, file.collected, index, outcome, reason))
+    test_ended(state, file, index, outcome)
 
 
 def _too_late(state: RunState, file: FileRun, index: int, run: GateRun) -> None:
+    """A test that turned up when its gate had ended."""
     assert file.collected is not None
-    file.state[index] = DONE_AS["error"]
-    state.late_errors += 1
-    reason = (
-        f"its marker names gate {run.name}, which had ended before this file was collected; "
-        f"add the file to the gate's paths"
-    )
-    state.tell(TestWasLost(state.now, None, file.collected, index, "error", reason))
+    if run.state is GateState.SKIPPED:
+        outcome, reason = "skipped", run.reason or "a need was not good"
+    elif run.cut_short:
+        outcome, reason = "not_run", ""
+    else:
+        outcome = "error"
+        state.late_errors += 1
+        reason = (
+            f"its marker names gate {run.name}, which had ended before this file was collected; "
+            f"add the file to the gate's paths"
+        )
+    file.state[index] = DONE_AS[outcome]
+    if reason:
+        state.tell(TestWasLost(state.now, None, file.collected, index, outcome, reason))
+    test_ended(state, file, index, outcome)
 
 
-def report_skipped_tests(state: RunState, run: GateRun, reason: str) -> None:
-    """Tests of a skipped gate appear once, as skipped, if they were collected."""
+def give_up_tests(state: RunState, run: GateRun, reason: str | None) -> None:
+    """What a gate that ends has not run: skipped with the reason, or (None) not run.
+
+    Tests of a skipped gate appear once, as skipped, whether or not it had got its environment.
+    """
     seen: set[str] = set()
+    if run.realm is not None:
+        _give_up_in(state, run.realm, run, reason, seen)
     for realm in state.realms.values():
-        for file in realm.files.values():
-            if file.collected is None:
+        if realm is not run.realm:
+            _give_up_in(state, realm, run, reason, seen)
+    run.remaining = 0
+    state.specials = [special for special in state.specials if special.gate != run.claim]
+
+
+def _give_up_in(state: RunState, realm: Realm, run: GateRun, reason: str | None, seen: set[str]) -> None:
+    outcome = "not_run" if reason is None else "skipped"
+    for file in realm.files.values():
+        if file.collected is None or run.claim not in file.collected.gates:
+            continue
+        if run.claim in file.todo:
+            del file.todo[run.claim]
+            if not file.todo:
+                realm.waiting.pop(file.name, None)
+        for index, claim in enumerate(file.collected.gates):
+            if claim != run.claim:
                 continue
-            for index, claim in enumerate(file.collected.gates):
-                if claim != run.claim or file.state[index] not in {TODO, FOREIGN}:
-                    continue
-                if file.state[index] == TODO:
-                    run.remaining -= 1
-                file.state[index] = DONE_AS["skipped"]
-                key = file.collected.keys[index]
-                if key in seen:
-                    continue
-                seen.add(key)
-                run.counts["skipped"] += 1
-                state.tell(TestWasLost(state.now, None, file.collected, index, "skipped", reason))
+            key = file.collected.keys[index]
+            new = key not in seen
+            seen.add(key)
+            if file.state[index] not in {TODO, FOREIGN}:
+                continue
+            file.state[index] = DONE_AS[outcome]
+            if not new:
+                continue
+            run.counts[outcome] += 1
+            if reason is not None:
+                state.tell(TestWasLost(state.now, None, file.collected, index, outcome, reason))
+            test_ended(state, file, index, outcome)
+
+
+def _read_elsewhere(state: RunState, name: str) -> CollectedFile | None:
+    files = (realm.files.get(name) for realm in state.realms.values())
+    return next((file.collected for file in files if file is not None and file.collected is not None), None)
+
+
+def abandon(state: RunState, realm: Realm) -> None:
+    """No worker can be had: what has not run is an error, by name."""
+    assert realm.dead is not None
+    words = f"not run: workers kept dying ({realm.dead})"
+    for claim in realm.gates:
+        run = state.run_of(claim)
+        if run is not None and not run.ended and (run.remaining or run.uncollected or not realm.listed):
+            run.trouble = words
+    for file in list(realm.files.values()):
+        if file.collected is None:
+            unread = CollectedFile(file=file.name, keys=(), gates=(), errors=1, payload=words)
+            admit_file(state, realm, file, _read_elsewhere(state, file.name) or unread, "gw0")
+        file.todo.clear()
+        for index, code in enumerate(file.state):
+            if code in {TODO, OUT}:
+                lose(state, file, index, "error", reason=words)
+    realm.waiting.clear()
+    state.specials = [special for special in state.specials if special.realm is not realm]
+    realm.listed = True

@@ -50,6 +50,8 @@ class Target:
     resolved: bool = False
     pending: int = 0  # its tests that have not ended
     culprit: str | None = None  # why it can no longer be met
+    missing: bool = False  # the culprit is that no such test exists: an error, not a skip
+    tests: list[tuple[str, int, int]] = field(default_factory=list)  # file, index, gate of each
 
     @property
     def met(self) -> bool:
@@ -82,10 +84,12 @@ class Unit:
     file: FileRun
     open_gates: frozenset[int]
     gates: frozenset[int] = frozenset()  # whose tests it holds, or may hold while collecting
+    barren: int = -1  # with that many tests out a release gave nothing; asking again is idle
     out: set[int] = field(default_factory=set)  # indexes not reported yet
     collecting: bool = False  # its file's first collection is still to come
     releasing: bool = False
-    serial: tuple[str, ...] = ()
+    due_s: float | None = None  # when its collection has taken too long, on the run's clock
+    special: bool = False  # its tests have traits
 
     def rest_s(self) -> float:
         """Expected seconds until the unit is done."""
@@ -103,6 +107,9 @@ class WorkerRun:
     ending: bool = False  # told to finish, halt or die
     hungry: bool = False
     parked: bool = False  # told to run what it held; it waits with nothing
+    killed: bool = False  # by us, for a gate's sake: what it ran is not to blame
+    leaving: bool = False  # gets nothing more, so that another environment may have its slot
+    last: Unit | None = None  # reports may still come for it: session fixtures that fail late
     files: set[str] = field(default_factory=set)  # those it has collected, or will have
     units: dict[UnitId, Unit] = field(default_factory=dict)  # in order of assignment
 
@@ -140,14 +147,18 @@ class RunState:
     specials_out: dict[tuple[str, int], Special] = field(default_factory=dict)
     targets: dict[tuple[str, str], Target] = field(default_factory=dict)  # (scope file, text)
     watched: dict[tuple[str, int], list[Target]] = field(default_factory=dict)  # (file, index)
-    groups: dict[str, WorkerId] = field(default_factory=dict)
+    groups: dict[tuple[RealmKey, str], WorkerId] = field(default_factory=dict)
     serial_held: dict[str, UnitId] = field(default_factory=dict)
     resources_held: dict[str, GateName] = field(default_factory=dict)
+    listed: set[str] = field(default_factory=set)  # every file of every listing
+    known: set[str] = field(default_factory=set)  # files that some environment has collected
+    marked: set[str] = field(default_factory=set)  # files whose markers may name any gate
     unclaimed: list[str] = field(default_factory=list)
     restarts: int = 0
     no_more_tests: bool = False  # after -x, a collection error, an interrupt
     stopping: bool = False  # the whole run is being brought to an end
     stop: tuple[str, str, int] | None = None  # kind, reason, exit code of the first stop
+    cause: str | None = None  # why gates are cancelled, in words
     late_errors: int = 0  # errors that came after their gate had ended
     finished: bool = False
     actions: list[Action] = field(default_factory=list)
@@ -167,12 +178,26 @@ class RunState:
     def run_of(self, claim: int) -> GateRun | None:
         return self.by_claim[claim] if claim >= 0 else None
 
+    def ended(self, claim: int) -> bool:
+        run = self.by_claim[claim]
+        return run is None or run.ended
+
     def new_file(self, name: str) -> FileRun:
+        anyone = tuple(range(len(self.plan.claims)))
         return FileRun(
             name=name,
-            claimants=claimants(name, self.plan.claims),
+            claimants=anyone if name in self.marked else claimants(name, self.plan.claims),
             est_s=self.options.estimates.files.get(name),
         )
+
+    def asks_for(self, service: GateName) -> bool:
+        """Whether a test that has not ended names the gate in a marker."""
+        for target in self.targets.values():
+            if target.gate == service and any(
+                target in special.targets for special in (*self.specials, *self.specials_out.values())
+            ):
+                return True
+        return False
 
     def testing(self) -> bool:
         """Whether any test is out with a worker."""

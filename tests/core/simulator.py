@@ -1,0 +1,510 @@
+"""A world for the dispatcher: workers, commands and a clock, all made of numbers.
+
+Deterministic: a `World` and a seed give the same run.  The workers keep the
+contract of `core.protocol` (they hold their last test back, answer releases from
+the end, lose what they had not sent when they die); messages of one worker stay
+in order, those of different workers mix as the seed will have it.  What may
+never happen is checked by `invariants.Watch` after every step.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from invariants import Watch
+
+from pytest_batchgate.core.claims import claimants
+from pytest_batchgate.core.dispatch import Dispatcher
+from pytest_batchgate.core.events import Event
+from pytest_batchgate.core.model import Gate, GateName, GateState, Tests
+from pytest_batchgate.core.plan import Plan
+from pytest_batchgate.core.protocol import (
+    NO_GATE,
+    Action,
+    AssignFile,
+    AssignTests,
+    CollectedFile,
+    CommandEnded,
+    FileCollected,
+    FinishWorker,
+    HaltWorker,
+    Input,
+    KillWorker,
+    ParkWorker,
+    ReleaseTests,
+    ServiceReady,
+    SpawnWorker,
+    StartCommand,
+    StopAsked,
+    StopCommand,
+    TestResult,
+    TestsFinished,
+    TestsMissing,
+    TimePassed,
+    Traits,
+    UnitFinished,
+    UnitId,
+    UnitReleased,
+    WorkerEnded,
+    WorkerHungry,
+    WorkerId,
+    WorkerListed,
+    WorkerLost,
+)
+from pytest_batchgate.core.state import RunOptions
+
+MOST_STEPS = 20_000
+
+
+@dataclass(kw_only=True)
+class SimTest:
+    """One test.  ``marker`` names its gate; ``labels`` are the gates whose expression it matches."""
+
+    __test__ = False
+
+    name: str
+    outcome: str = "passed"
+    duration_s: float = 0.1
+    marker: GateName | None = None
+    labels: frozenset[str] = frozenset()
+    traits: Traits | None = None
+    crashes: bool = False
+
+
+@dataclass(kw_only=True)
+class SimFile:
+    name: str
+    tests: list[SimTest] = field(default_factory=list)
+    errors: int = 0
+    crashes: bool = False  # its import takes the process down
+    unstable: bool = False  # ids that no other process finds again
+    collect_s: float = 0.01
+    deselected: tuple[str, ...] = ()
+
+
+@dataclass(kw_only=True)
+class SimCommand:
+    """How a command goes.  A service is ready after ``ready_s``; ``dies_s`` later it ends by itself."""
+
+    duration_s: float = 1.0
+    state: GateState = GateState.PASSED
+    ready_s: float | None = None
+    dies_s: float | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    stop_s: float = 0.05
+
+
+@dataclass(kw_only=True)
+class World:
+    plan: Plan
+    options: RunOptions
+    files: list[SimFile] = field(default_factory=list)
+    commands: dict[str, SimCommand] = field(default_factory=dict)
+    stops: list[tuple[float, StopAsked]] = field(default_factory=list)
+    loss_rate: float = 0.0  # chance that a worker is given a moment to die
+    spawn_failures: float = 0.0
+    latency_s: float = 0.001
+    spawn_s: float = 0.3
+    jitter: bool = True
+    taken_limit: int | None = None  # a worker runs that many tests of a new file unasked
+    chatty: bool = False  # says hungry with nothing held, too
+
+    def collected(self, file: SimFile) -> CollectedFile:
+        gates, traits = [], {}
+        may = claimants(file.name, self.plan.claims)
+        names = [gate.name for gate in self.plan.claims]
+        for index, test in enumerate(file.tests):
+            gates.append(names.index(test.marker) if test.marker is not None else self._claim(test, may))
+            if test.traits is not None:
+                traits[index] = test.traits
+        return CollectedFile(
+            file=file.name,
+            keys=tuple(f"{file.name}::{test.name}" for test in file.tests),
+            gates=tuple(gates),
+            traits=traits,
+            errors=file.errors,
+            duration_s=file.collect_s,
+            deselected=tuple(f"{file.name}::{name}" for name in file.deselected),
+        )
+
+    def _claim(self, test: SimTest, may: tuple[int, ...]) -> int:
+        for claim in may:
+            work = self.plan.claims[claim].work
+            assert isinstance(work, Tests)
+            if work.expression is None or self.plan.claims[claim].name in test.labels:
+                return claim
+        return NO_GATE
+
+    @property
+    def marked(self) -> tuple[str, ...]:
+        return tuple(file.name for file in self.files if any(test.marker for test in file.tests))
+
+
+@dataclass(eq=False)
+class SimUnit:
+    id: UnitId
+    file: str
+    action: AssignFile | AssignTests
+    begun: bool = False  # its indexes are known
+    left: int = 0  # tests that are neither run nor released
+
+
+class SimWorker:
+    """One process.  ``items`` are tests it will run, in order."""
+
+    def __init__(self, sim: Simulator, spawn: SpawnWorker) -> None:
+        self.sim = sim
+        self.id = spawn.worker
+        self.spawn = spawn
+        self.dead = False
+        self.listed = False
+        self.units: dict[UnitId, SimUnit] = {}
+        self.items: deque[tuple[SimUnit, int]] = deque()
+        self.running: tuple[SimUnit, int] | None = None
+        self.announced: tuple[SimUnit, int] | None = None
+        self.collecting: SimUnit | None = None
+        self.unsent: list[TestResult] = []
+        self.unsent_unit: SimUnit | None = None
+        self.files: set[str] = set()
+        self.parked = self.finishing = self.halted = self.said_hungry = False
+        self.late: deque[Action] = deque()  # what came while it was collecting
+        self.sent_at = 0.0
+        self.got_at = 0.0
+
+    # --- messages out
+
+    def send(self, message: Input) -> None:
+        """In order per worker."""
+        sim = self.sim
+        self.sent_at = max(self.sent_at, sim.now + sim.delay(sim.world.latency_s))
+        sim.at(self.sent_at, lambda: sim.arrive(message))
+
+    def flush(self) -> None:
+        if self.unsent and self.unsent_unit is not None:
+            self.send(TestsFinished(self.id, self.unsent_unit.id, tuple(self.unsent)))
+        self.unsent = []
+
+    def die(self, reason: str, running: tuple[str, int] | None = None) -> None:
+        if self.dead:
+            return
+        if running is None and self.running is not None:
+            running = (self.running[0].file, self.running[1])
+        elif running is None and self.collecting is not None:
+            running = (self.collecting.file, -1)
+        self.dead = True
+        self.sim.stopped_running(self)
+        self.send(WorkerLost(self.id, running, reason))
+
+    # --- messages in
+
+    def receive(self, action: Action) -> None:
+        if self.dead:
+            return
+        if isinstance(action, KillWorker):
+            self.obey(action)
+            return
+        if self.collecting is not None or (self.running is not None and self.sim.world.chatty):
+            self.late.append(action)  # handled between two tests, as a single thread would
+            return
+        self.obey(action)
+        self.go_on()
+
+    def obey(self, action: Action) -> None:
+        match action:
+            case AssignFile() | AssignTests():
+                self.units[action.unit] = SimUnit(action.unit, action.file, action)
+                self.parked = self.said_hungry = False
+            case ReleaseTests():
+                self.release(action)
+            case ParkWorker():
+                self.parked = True
+            case FinishWorker():
+                self.finishing = True
+            case HaltWorker():
+                self.halted = True
+            case KillWorker():
+                self.sim.after(self.sim.delay(0.02), lambda: self.die(action.reason))
+
+    def release(self, action: ReleaseTests) -> None:
+        unit = self.units.get(action.unit)
+        if unit is None:
+            self.send(UnitReleased(self.id, action.unit, (), whole=False))
+            return
+        if not unit.begun:
+            if isinstance(unit.action, AssignFile):
+                del self.units[unit.id]
+                self.send(UnitReleased(self.id, unit.id, (), whole=True))
+                return
+            self.begin_tests(unit, unit.action)
+        free = [item for item in self.items if item[0] is unit and item is not self.announced]
+        given = free[-action.count :] if action.count is not None else free
+        for item in given:
+            self.items.remove(item)
+        unit.left -= len(given)
+        self.send(UnitReleased(self.id, unit.id, tuple(index for _, index in given), whole=False))
+        self.maybe_end(unit)
+
+    # --- work
+
+    def go_on(self) -> None:
+        """Take the next step, if it is free to."""
+        while not (self.dead or self.running is not None or self.collecting is not None):
+            if self.late:
+                self.obey(self.late.popleft())
+                continue
+            if not self.listed:
+                return
+            if self.halted:
+                self.flush()
+                self.end()
+                return
+            fresh = next((unit for unit in self.units.values() if not unit.begun), None)
+            if len(self.items) < 2 and fresh is not None:
+                self.open_unit(fresh)
+            elif len(self.items) >= 2 or (self.items and (self.parked or self.finishing)):
+                self.run_next()
+            elif self.finishing:
+                self.flush()
+                self.end()
+                return
+            else:
+                self.flush()
+                if not self.said_hungry and not self.parked and (self.items or self.sim.world.chatty):
+                    self.said_hungry = True
+                    self.send(WorkerHungry(self.id))
+                return
+
+    def end(self) -> None:
+        self.dead = True
+        self.send(WorkerEnded(self.id))
+
+    def open_unit(self, unit: SimUnit) -> None:
+        if isinstance(unit.action, AssignTests) and unit.file in self.files:
+            self.begin_tests(unit, unit.action)
+            return
+        self.collecting = unit
+        file = self.sim.files[unit.file]
+        self.sim.after(self.sim.delay(file.collect_s), lambda: self.opened(unit, file))
+
+    def opened(self, unit: SimUnit, file: SimFile) -> None:
+        if self.dead:
+            return
+        if file.crashes:
+            self.die("signal 11")
+            return
+        self.collecting = None
+        self.files.add(file.name)
+        if isinstance(unit.action, AssignFile):
+            self.sim.note_collector(file, self.id)
+            self.begin_file(unit, unit.action, file)
+        else:
+            self.begin_tests(unit, unit.action)
+        self.go_on()
+
+    def begin_file(self, unit: SimUnit, action: AssignFile, file: SimFile) -> None:
+        collected = self.sim.world.collected(file)
+        indexes = [
+            index
+            for index, claim in enumerate(collected.gates)
+            if claim in action.open_gates and index not in collected.traits
+        ]
+        limit = self.sim.world.taken_limit
+        taken = None if limit is None else tuple(indexes[:limit])
+        self.send(FileCollected(self.id, unit.id, collected, taken))
+        self.queue(unit, indexes if taken is None else list(taken))
+
+    def begin_tests(self, unit: SimUnit, action: AssignTests) -> None:
+        file = self.sim.files[unit.file]
+        missing: tuple[int, ...] = ()
+        if file.unstable and self.sim.collectors.get(file.name) not in {None, self.id}:
+            missing = action.indexes
+            self.send(TestsMissing(self.id, unit.id, missing))
+        self.queue(unit, [index for index in action.indexes if index not in missing])
+
+    def queue(self, unit: SimUnit, indexes: list[int]) -> None:
+        unit.begun = True
+        unit.left = len(indexes)
+        self.items.extend((unit, index) for index in indexes)
+        self.maybe_end(unit)
+
+    def run_next(self) -> None:
+        self.running = self.items.popleft()
+        self.announced = self.items[0] if self.items else None
+        unit, index = self.running
+        test = self.sim.files[unit.file].tests[index]
+        self.sim.started_running(self, unit.file, index)
+        self.sim.after(self.sim.delay(test.duration_s), lambda: self.ran(unit, index, test))
+
+    def ran(self, unit: SimUnit, index: int, test: SimTest) -> None:
+        if self.dead:
+            return
+        if test.crashes:
+            self.die("signal 9")
+            return
+        self.running = None
+        self.sim.stopped_running(self)
+        if self.unsent_unit is not unit:
+            self.flush()
+        self.unsent_unit = unit
+        self.unsent.append(TestResult(index, test.outcome, test.duration_s))
+        if self.sim.rng.random() < 0.4:
+            self.flush()
+        unit.left -= 1
+        self.maybe_end(unit)
+        self.go_on()
+
+    def maybe_end(self, unit: SimUnit) -> None:
+        if unit.left == 0 and unit.id in self.units:
+            if self.unsent_unit is unit:
+                self.flush()
+            del self.units[unit.id]
+            self.send(UnitFinished(self.id, unit.id))
+
+
+class SimProcess:
+    """A command or a service."""
+
+    def __init__(self, sim: Simulator, gate: Gate, how: SimCommand) -> None:
+        self.sim, self.gate, self.how = sim, gate, how
+        self.over = False
+        if gate.is_service:
+            ready_s = how.ready_s if how.ready_s is not None else how.duration_s
+            sim.after(sim.delay(ready_s), self.ready)
+        else:
+            sim.after(sim.delay(how.duration_s), lambda: self.end(how.state, "exit 1"))
+
+    def ready(self) -> None:
+        if self.over:
+            return
+        if self.how.ready_s is None:
+            self.end(GateState.FAILED, "not ready after 30 s")
+            return
+        self.sim.send(ServiceReady(self.gate.name, self.how.outputs))
+        if self.how.dies_s is not None:
+            self.sim.after(self.sim.delay(self.how.dies_s), lambda: self.end(GateState.FAILED, "died"))
+
+    def stop(self, action: StopCommand) -> None:
+        self.sim.after(self.sim.delay(self.how.stop_s), lambda: self.end(action.state, action.reason))
+
+    def end(self, state: GateState, reason: str | None) -> None:
+        if self.over:
+            return
+        self.over = True
+        outputs = self.how.outputs if state.good else {}
+        shown = None if state is GateState.PASSED else reason
+        self.sim.send(CommandEnded(gate=self.gate.name, state=state, reason=shown, outputs=outputs))
+
+
+class Simulator:
+    """Runs a world to its end; raises AssertionError where the dispatcher errs."""
+
+    def __init__(self, world: World, seed: int = 0) -> None:
+        self.world = world
+        self.rng = random.Random(seed)
+        self.now = 0.0
+        self.files = {file.name: file for file in world.files}
+        self.workers: dict[WorkerId, SimWorker] = {}
+        self.processes: dict[GateName, SimProcess] = {}
+        self.collectors: dict[str, WorkerId] = {}
+        self.dispatcher = Dispatcher(world.plan, world.options)
+        self.actions: list[tuple[float, Action]] = []
+        self.events: list[Event] = []
+        self.inputs: list[tuple[float, Input]] = []
+        self.watch = Watch(self)
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = 0
+
+    def delay(self, mean_s: float) -> float:
+        return mean_s * self.rng.choice((0.0, 0.5, 1.0, 3.0)) if self.world.jitter else mean_s
+
+    def at(self, when: float, what: Callable[[], None]) -> None:
+        self._order += 1
+        heapq.heappush(self._heap, (when, self._order, what))
+
+    def after(self, seconds: float, what: Callable[[], None]) -> None:
+        self.at(self.now + seconds, what)
+
+    def send(self, message: Input) -> None:
+        self.after(self.delay(self.world.latency_s), lambda: self.arrive(message))
+
+    def run(self) -> Simulator:
+        for when, stop in self.world.stops:
+            self.at(when, lambda stop=stop: self.arrive(stop))  # type: ignore[misc]
+        self._do(self.dispatcher.start(self.now))
+        for _ in range(MOST_STEPS):
+            if self.dispatcher.finished:
+                break
+            deadline = self.dispatcher.next_deadline()
+            if not self._heap or (deadline is not None and deadline < self._heap[0][0]):
+                assert deadline is not None, f"deadlock: {self.watch.picture()}"
+                self.now = max(self.now, deadline)
+                self.arrive(TimePassed())
+                continue
+            self.now, _, what = heapq.heappop(self._heap)
+            what()
+        assert self.dispatcher.finished, "the run does not end"
+        self.watch.at_end()
+        return self
+
+    def arrive(self, message: Input) -> None:
+        if self.dispatcher.finished:
+            return
+        self.inputs.append((self.now, message))
+        self.watch.before(message)
+        self._do(self.dispatcher.handle(message, self.now))
+
+    def _do(self, step: object) -> None:
+        actions, events = step.actions, step.events  # type: ignore[attr-defined]
+        self.events.extend(events)
+        self.watch.after(actions, events)
+        for action in actions:
+            self.actions.append((self.now, action))
+            self._act(action)
+
+    def _act(self, action: Action) -> None:
+        match action:
+            case SpawnWorker():
+                worker = self.workers[action.worker] = SimWorker(self, action)
+                self._start(worker)
+            case StartCommand():
+                gate = self.world.plan.gate(action.gate)
+                how = self.world.commands.get(action.gate, SimCommand(ready_s=0.5))
+                self.processes[action.gate] = SimProcess(self, gate, how)
+            case StopCommand():
+                self.processes[action.gate].stop(action)
+            case _:
+                worker = self.workers[action.worker]
+                worker.got_at = max(worker.got_at, self.now + self.delay(self.world.latency_s))
+                self.at(worker.got_at, lambda: worker.receive(action))
+
+    def _start(self, worker: SimWorker) -> None:
+        def up() -> None:
+            if worker.dead:
+                return
+            worker.listed = True
+            files = tuple(file.name for file in self.world.files)
+            worker.send(WorkerListed(worker.id, files, self.world.marked))
+            worker.go_on()
+
+        ready_s = self.delay(self.world.spawn_s)
+        if self.rng.random() < self.world.spawn_failures:
+            self.after(ready_s, lambda: worker.die("could not start"))
+        else:
+            self.after(ready_s, up)
+        if self.rng.random() < self.world.loss_rate:
+            self.after(self.rng.uniform(0, 1.5), lambda: worker.die("killed"))
+
+    # --- what really happens, for the watch
+
+    def started_running(self, worker: SimWorker, file: str, index: int) -> None:
+        self.watch.test_started(worker.id, f"{file}::{self.files[file].tests[index].name}")
+
+    def stopped_running(self, worker: SimWorker) -> None:
+        self.watch.test_stopped(worker.id)
+
+    def note_collector(self, file: SimFile, worker: WorkerId) -> None:
+        self.collectors[file.name] = worker

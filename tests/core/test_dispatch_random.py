@@ -1,0 +1,36 @@
+"""Random graphs, tests, losses and stops: nothing early, nothing twice, nothing forgotten.
+
+More examples: ``BATCHGATE_EXAMPLES=5000 pytest tests/core/test_dispatch_random.py``.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from simulator import Simulator, World
+from worlds import calm_worlds, worlds
+
+EXAMPLES = int(os.environ.get("BATCHGATE_EXAMPLES", "200"))
+PROFILE = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@PROFILE
+@given(world=worlds(), seed=st.integers(0, 2**16))
+def test_any_run_keeps_the_invariants(world: World, seed: int) -> None:
+    Simulator(world, seed).run()
+
+
+@PROFILE
+@given(world=calm_worlds(), seed=st.integers(0, 2**16))
+def test_without_losses_and_stops_outcomes_do_not_depend_on_the_schedule(world: World, seed: int) -> None:
+    one = Simulator(world, seed).run()
+    two = Simulator(world, seed + 1).run()
+    assert one.watch.outcomes == two.watch.outcomes
+    states = [{name: report.state for name, report in sim.watch.reports.items()} for sim in (one, two)]
+    assert states[0] == states[1]
