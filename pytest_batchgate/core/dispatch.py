@@ -285,6 +285,7 @@ def on_unit_released(state: RunState, event: UnitReleased) -> None:
     unit.out.difference_update(event.indexes)
     if not event.indexes:
         unit.barren = len(unit.out)
+        return  # among others: its file is still being collected, and nothing of it will run
     realms.take_back(state, worker.realm, unit.file, event.indexes)
 
 

@@ -26,6 +26,7 @@ class WorkUnit(Generic[T]):
     wanted: tuple[tuple[int, str, int], ...] | None = None  # (index, key, gate); None: the whole file
     jobs: deque[tuple[int, int, T]] | None = None  # (index, gate, item), unstarted
     preparing: bool = False
+    revoked: bool = False  # released while its file was being collected: nothing of it is to run
     taken: int = 0  # started or announced as next, not yet reported
 
 
@@ -68,21 +69,22 @@ class Backlog(Generic[T]):
             if unit is None:
                 self.released(unit_id, (), False)
                 return
-            if unit.jobs is None and unit.preparing:
-                self.released(unit_id, (), False)
-            elif unit.jobs is not None:
+            if unit.jobs is not None:
                 back: list[int] = []
                 while unit.jobs and (count is None or len(back) < count):
                     back.append(unit.jobs.pop()[0])
                 self.released(unit_id, tuple(reversed(back)), False)
-            elif unit.wanted is None:
-                self.units.remove(unit)
-                self.released(unit_id, (), True)
-            else:
+            elif unit.wanted is not None:
                 keep = 0 if count is None else max(len(unit.wanted) - count, 0)
                 indexes = tuple(index for index, _, _ in unit.wanted[keep:])
                 unit.wanted = unit.wanted[:keep]
                 self.released(unit_id, indexes, False)
+            elif not unit.preparing:
+                self.units.remove(unit)
+                self.released(unit_id, (), True)
+            else:
+                unit.revoked |= count is None
+                self.released(unit_id, (), False)
 
     def head(self) -> WorkUnit[T] | None:
         """The unit the main thread works on, marked as begun; None: nothing is queued."""
@@ -93,10 +95,10 @@ class Backlog(Generic[T]):
             unit.preparing = True
             return unit
 
-    def prepared(self, unit: WorkUnit[T], jobs: list[tuple[int, int, T]]) -> None:
-        """The unit's file is collected: these are its tests, in order."""
+    def prepared(self, unit: WorkUnit[T], find_jobs: Callable[[], list[tuple[int, int, T]]]) -> None:
+        """The unit's file is collected.  ``find_jobs`` is called under the lock: nothing is released meanwhile."""
         with self.changed:
-            unit.jobs = deque(jobs)
+            unit.jobs = deque(find_jobs())
 
     def reported(self, unit: WorkUnit[T]) -> bool:
         """One test of the unit has been reported; True if that was the last of it."""

@@ -51,7 +51,9 @@ def read(
                 yield WorkerEnded(worker)
 
 
-def _collected(worker: WorkerId, units: dict[int, str], unit: int, data: dict[str, Any]) -> FileCollected:
+def _collected(
+    worker: WorkerId, units: dict[int, str], unit: int, data: dict[str, Any], taken: tuple[int, ...] | None
+) -> FileCollected:
     collected = CollectedFile(
         file=units[unit],
         keys=data["keys"],
@@ -62,7 +64,7 @@ def _collected(worker: WorkerId, units: dict[int, str], unit: int, data: dict[st
         duration_s=data["duration_s"],
         payload={name: data[name] for name in ("reports", "lines", "odd")},
     )
-    return FileCollected(worker, UnitId(unit), collected, None)
+    return FileCollected(worker, UnitId(unit), collected, taken)
 
 
 def _traits(data: dict[str, Any]) -> Traits:

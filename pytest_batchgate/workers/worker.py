@@ -72,7 +72,7 @@ def _prepare(early: dict[str, Any]) -> pytest.Config:
     os.environ.update(early["env"])
     preparing = True
     try:
-        return _prepareconfig([*early["args"], "-p", "no:terminal"], None)
+        return _prepareconfig(list(early["args"]), None)
     finally:
         preparing = False
 
@@ -140,6 +140,14 @@ class WorkerSession:
 
     # --- hooks ------------------------------------------------------------------
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        manager = config.pluginmanager
+        reporter = manager.get_plugin("terminalreporter")
+        if reporter is not None:
+            manager.unregister(name="terminalreporter")
+            manager.register(_SilentReporter(reporter), "terminalreporter")
+
     @pytest.hookimpl
     def pytest_collection(self, session: pytest.Session) -> bool:
         """List the files; `FileCollector` answers the later calls, for one file each."""
@@ -198,6 +206,18 @@ class WorkerSession:
         workeroutput["shouldfail"] = session.shouldfail
         workeroutput["shouldstop"] = session.shouldstop
         return (yield)
+
+
+class _SilentReporter:
+    """The terminal reporter for plugins that ask for it, without its hooks: a worker prints nothing."""
+
+    def __init__(self, reporter: Any) -> None:
+        self._reporter = reporter
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("pytest_"):
+            raise AttributeError(name)
+        return getattr(self._reporter, name)
 
 
 def _adjust_options(config: pytest.Config, setup: dict[str, Any]) -> None:

@@ -168,11 +168,8 @@ class TestRunner:
         self.standstill.clear()
         if gathered is not None and self.manage_gc and not known:
             _freeze()
-        if unit.wanted is None:
-            jobs = self.report_collection(unit, gathered)
-        else:
-            jobs = self.find_wanted(unit, gathered)
-        self.backlog.prepared(unit, jobs)
+        find_jobs = self.report_collection if unit.wanted is None else self.find_wanted
+        self.backlog.prepared(unit, lambda: find_jobs(unit, gathered))
 
     def report_collection(
         self, unit: WorkUnit[pytest.Item], gathered: Gathered | None
@@ -194,7 +191,10 @@ class TestRunner:
                 "lines": lines,
                 "odd": odd,
             },
+            () if unit.revoked else None,
         )
+        if unit.revoked:
+            return []
         return [
             (index, gate, gathered.items[index])
             for index, gate in enumerate(gathered.gates)
