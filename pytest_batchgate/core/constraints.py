@@ -6,11 +6,11 @@ they name, so that a finished test costs one look-up and nothing is scanned.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from pytest_batchgate.core.events import Noticed
 from pytest_batchgate.core.gating import became, is_open
-from pytest_batchgate.core.ledger import TODO, FileRun, Realm
+from pytest_batchgate.core.ledger import FileRun, Realm
 from pytest_batchgate.core.model import GateName
 from pytest_batchgate.core.protocol import UnitId
 from pytest_batchgate.core.realms import PASSING, lose
@@ -171,13 +171,19 @@ def _watch(state: RunState, target: Target, found: Iterable[tuple[FileRun, int]]
 
 def any_ready(state: RunState, realm: Realm) -> bool:
     """Whether a test with traits could start in this environment, given a worker."""
-    return any(special.realm is realm and _free(state, special) for special in state.specials)
+    return any(
+        special.realm is realm
+        and (run := state.run_of(special.gate)) is not None
+        and is_open(state, run)
+        and _free(state, special)
+        for special in state.specials
+    )
 
 
-def pick(state: RunState, worker: WorkerRun, *, held: bool) -> Picked | None:
+def pick(state: RunState, worker: WorkerRun, claims: Collection[int], *, held: bool) -> Picked | None:
     """Specials this worker may run now: tests of one file, with one gate, group and mutexes.
 
-    ``held``: only files the worker has collected.  Tests that must be alone are
+    ``claims``: gates whose tests it may get.  ``held``: only files the worker has collected.  Tests that must be alone are
     not for `pick`, but for `pick_alone`.
     """
     chosen: list[Special] = []
@@ -186,12 +192,12 @@ def pick(state: RunState, worker: WorkerRun, *, held: bool) -> Picked | None:
             continue
         if chosen and not _alike(chosen[0], special):
             continue
-        if ALONE not in special.traits.serial and _allowed(state, special, worker):
+        if ALONE not in special.traits.serial and _allowed(state, special, worker, claims):
             chosen.append(special)
     return _take(state, chosen, worker)
 
 
-def pick_alone(state: RunState, worker: WorkerRun) -> Picked | None:
+def pick_alone(state: RunState, worker: WorkerRun, claims: Collection[int]) -> Picked | None:
     """One test marked plain ``serial``, when nothing else is being tested."""
     if state.testing():
         return None
@@ -199,7 +205,7 @@ def pick_alone(state: RunState, worker: WorkerRun) -> Picked | None:
         if (
             special.realm is worker.realm
             and ALONE in special.traits.serial
-            and _allowed(state, special, worker)
+            and _allowed(state, special, worker, claims)
         ):
             return _take(state, [special], worker)
     return None
@@ -215,17 +221,16 @@ def _alike(one: Special, other: Special) -> bool:
 
 
 def _free(state: RunState, special: Special) -> bool:
-    """Whether its gate, its targets and its mutexes allow it to run now."""
-    if special.file.state[special.index] != TODO:
-        return False
-    run = state.run_of(special.gate)
-    if run is None or not is_open(state, run) or not all(target.met for target in special.targets):
+    """Whether its targets and its mutexes allow it to run now."""
+    if not all(target.met for target in special.targets):
         return False
     return not any(name in state.serial_held for name in (*special.traits.serial, ALONE))
 
 
-def _allowed(state: RunState, special: Special, worker: WorkerRun) -> bool:
-    if special.file.only_for not in {None, worker.id} or not _free(state, special):
+def _allowed(state: RunState, special: Special, worker: WorkerRun, claims: Collection[int]) -> bool:
+    if special.gate not in claims or not _free(state, special):
+        return False
+    if special.file.only_for not in {None, worker.id}:
         return False
     group = special.traits.group
     if group is None:

@@ -58,7 +58,7 @@ def give(state: RunState, worker: WorkerRun, *, idle: bool) -> bool:
     that another worker holds) is considered too.
     """
     claims = open_claims(state, worker)
-    if _give_special(state, worker, held=True):
+    if _give_special(state, worker, claims, held=True):
         return True
     choices = [find_file(state, worker, claims)]
     if claims:
@@ -75,7 +75,7 @@ def give(state: RunState, worker: WorkerRun, *, idle: bool) -> bool:
         else:
             _give_waiting(state, worker, file, claim)
         return True
-    return idle and _give_special(state, worker, held=False)
+    return idle and _give_special(state, worker, claims, held=False)
 
 
 Choice = tuple[int, FileRun, int | None]  # priority, file, gate (None: collect the file)
@@ -137,16 +137,18 @@ def _collect_anyway(state: RunState, file: FileRun) -> bool:
     return state.options.collect_only or collecting_on(state) or not (file.claimants or state.no_more_tests)
 
 
-def _give_special(state: RunState, worker: WorkerRun, *, held: bool) -> bool:
+def _give_special(state: RunState, worker: WorkerRun, claims: list[int], *, held: bool) -> bool:
     if not state.specials or state.no_more_tests:
         return False
-    picked = constraints.pick(state, worker, held=held)
+    picked = constraints.pick(state, worker, claims, held=held)
     return picked is not None and _give_picked(state, worker, *picked)
 
 
 def give_alone(state: RunState, worker: WorkerRun) -> bool:
     """Hand out one test that must run beside no other."""
-    picked = None if state.no_more_tests else constraints.pick_alone(state, worker)
+    if not state.specials or state.no_more_tests:
+        return False
+    picked = constraints.pick_alone(state, worker, open_claims(state, worker))
     return picked is not None and _give_picked(state, worker, *picked)
 
 
@@ -268,7 +270,8 @@ def _loot(state: RunState, thief: WorkerRun, victim: WorkerRun) -> tuple[Unit, i
     ahead_s = victim.rest_s()
     for unit in reversed(units[1:]):
         ahead_s -= unit.rest_s()
-        if unit.collecting and unit.barren < 0 and ahead_s >= WORTH_STEALING_S:
+        useful = not unit.gates or any(_may_work_on(state, thief, claim) for claim in unit.gates)
+        if unit.collecting and useful and unit.barren < 0 and ahead_s >= WORTH_STEALING_S:
             return unit, None  # nobody has collected it yet: nothing is paid twice
     for unit in reversed(units):
         if not _may_share(state, thief, unit):

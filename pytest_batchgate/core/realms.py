@@ -346,6 +346,10 @@ def abandon(state: RunState, realm: Realm) -> None:
         run = state.run_of(claim)
         if run is not None and not run.ended and (run.remaining or run.uncollected or not realm.listed):
             run.trouble = words
+    if not realm.listed:  # it never came up: the others' listing tells what is lost
+        realm.listed = True
+        realm.names = next((other.names for other in state.realms.values() if other.names), ())
+        adopt_files(state, realm)
     for file in list(realm.files.values()):
         if file.collected is None:
             unread = CollectedFile(file=file.name, keys=(), gates=(), errors=1, payload=words)
@@ -356,4 +360,3 @@ def abandon(state: RunState, realm: Realm) -> None:
                 lose(state, file, index, "error", reason=words)
     realm.waiting.clear()
     state.specials = [special for special in state.specials if special.realm is not realm]
-    realm.listed = True
