@@ -16,9 +16,12 @@ from pytest_batchgate.workers.wire import derived_domain
 Location = tuple[str, "int | None", str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Deselected:
-    """Stands for an item that was deselected in a worker: pytest's hook wants objects."""
+    """Stands for an item that was deselected in a worker.
+
+    pytest's hook wants objects, and plugins put attributes of their own on them.
+    """
 
     nodeid: str
     name: str
