@@ -19,6 +19,7 @@ from _pytest.terminal import TerminalReporter
 from pytest_batchgate.core.events import Event, FileWasCollected, TestsWereRun, TestWasLost, WorkerStarted
 from pytest_batchgate.core.protocol import CollectedFile, StopAsked
 from pytest_batchgate.plugin import rebuild
+from pytest_batchgate.plugin.nodes import Nodes
 from pytest_batchgate.workers import messages as side
 
 # Implementations that do nothing for a passed report, by the module that defines them.
@@ -31,12 +32,12 @@ class Bridge:
 
     name = "bridge to pytest"
 
-    def __init__(self, session: pytest.Session) -> None:
+    def __init__(self, session: pytest.Session, nodes: Nodes) -> None:
         self.session = session
         self.config = session.config
         self.stop: StopAsked | None = None
-        self.keywords: dict[str, dict[int, tuple[str, ...]]] = {}
-        self.workeroutputs: dict[str, dict[str, Any]] = {}
+        self.keywords: dict[str, dict[int, tuple[str | None, ...]]] = {}
+        self.nodes = nodes
         self._said: set[tuple[Any, ...]] = set()
         self._newest: Any = self.config.pluginmanager.get_plugin("nfplugin")
         self._terminal: Any = self.config.pluginmanager.get_plugin("terminalreporter")
@@ -162,6 +163,8 @@ class Bridge:
     def aside(self, message: side.SideMessage) -> StopAsked | None:
         """Material for pytest's hooks; some of it asks the run to stop."""
         match message:
+            case side.WorkerIntroduced(worker, info):
+                self.nodes.ready(worker, info)
             case side.KeywordsNamed(worker, number, names):
                 self.keywords.setdefault(worker, {})[number] = names
             case side.WarningRaised(_, data):
@@ -171,7 +174,7 @@ class Bridge:
             case side.LooseReports(_, reports):
                 self._loose(reports)
             case side.WorkerOutput(worker, data):
-                self.workeroutputs[worker] = dict(data)
+                self.nodes.ended(worker, data)
             case side.WorkerUsageError(_, text):
                 return StopAsked("usage", text, 4)
             case side.WorkerInternalError(worker, text):

@@ -24,6 +24,7 @@ from pytest_batchgate.core.model import Estimates
 from pytest_batchgate.core.protocol import Action, SpawnWorker, StartCommand, StopAsked, StopCommand
 from pytest_batchgate.core.state import RunOptions
 from pytest_batchgate.core.tally import Ending, Tally
+from pytest_batchgate.plugin import garbage
 from pytest_batchgate.plugin.bridge import Bridge
 from pytest_batchgate.plugin.crewing import Crewing
 from pytest_batchgate.plugin.launch import Launch
@@ -31,8 +32,13 @@ from pytest_batchgate.report.plain import PlainReport
 from pytest_batchgate.store.history import History
 from pytest_batchgate.store.recorder import HistoryRecorder
 from pytest_batchgate.workers.commands import CommandRunner
+from pytest_batchgate.workers.environ import run_marker, worker_trace
+from pytest_batchgate.workers.guard import Guard
 from pytest_batchgate.workers.loop import Loop, Queued
 from pytest_batchgate.workers.pool import WorkerPool
+from pytest_batchgate.workers.process import end_marked
+
+_SHOWN_LEFTOVERS = 5
 
 
 class Controller:
@@ -44,8 +50,16 @@ class Controller:
         self.began = time.monotonic()
         self.inbox: queue.SimpleQueue[Queued] = queue.SimpleQueue()
         self.run_dir = Path(tempfile.mkdtemp(prefix="batchgate-"))
+        self.guard = Guard(run_marker(launch.run_id))
         self.pool = WorkerPool(
-            self.inbox.put, specs=launch.specs, run_dir=self.run_dir, sys_path=tuple(sys.path)
+            self.inbox.put,
+            specs=launch.specs,
+            run_dir=self.run_dir,
+            sys_path=tuple(sys.path),
+            guard=self.guard,
+            traces=[
+                worker_trace(launch.run_env, run_id=launch.run_id, slot=slot) for slot in range(launch.slots)
+            ],
         )
         self.crewing = Crewing(launch, self.pool)
         self.tally = Tally(launch.plan)
@@ -55,6 +69,7 @@ class Controller:
         self.loose_errors = 0
         self.ran = False
         self.closed = False
+        config.add_cleanup(garbage.thaw)  # runs after pytest's own last collections
 
     # --- hooks --------------------------------------------------------------------
 
@@ -74,8 +89,10 @@ class Controller:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         if self.ran:
             session.exitstatus = self.exit_code()
-        result = yield
-        self.finish(session)
+        with garbage.paused():
+            result = yield
+            self.finish(session)
+        garbage.freeze()
         return result
 
     @pytest.hookimpl
@@ -94,7 +111,7 @@ class Controller:
     def run(self, session: pytest.Session) -> None:
         """Run the gates; raises as pytest's own loop does when tests stop the session."""
         self.ran = True
-        bridge = Bridge(session)
+        bridge = Bridge(session, self.crewing.nodes)
         session.config.pluginmanager.register(bridge, "batchgate-bridge")
         dispatcher = Dispatcher(self.launch.plan, self.run_options(session.config))
         runner = CommandRunner(
@@ -104,6 +121,7 @@ class Controller:
             gates={gate.name: gate for gate in self.launch.plan.gates},
             run_env=self.launch.run_env,
             run_id=self.launch.run_id,
+            guard=self.guard,
         )
         self.subscribe(session.config, bridge)
         loop = Loop(
@@ -122,11 +140,12 @@ class Controller:
         for text in self.crewing.notices:
             self.bus.publish(Noticed(0.0, text))
         try:
-            with self.signals(loop):
+            with self.signals(loop), garbage.paused():
                 loop.run()
         finally:
             runner.close(0.5)
             self.pool.close()
+            self.clear_up()
             self.stop = loop.stopped_by
             self.judge(dispatcher)
         self.raise_stop(session, dispatcher)
@@ -150,6 +169,7 @@ class Controller:
 
     def subscribe(self, config: pytest.Config, bridge: Bridge) -> None:
         self.bus.subscribe(bridge, vital=True)
+        self.bus.subscribe(self.crewing.nodes, vital=True)
         self.bus.subscribe(self.tally, vital=True)
         if self.history is not None and not config.option.collectonly:
             narrowed = self.launch.typed.narrows or self.launch.options.select is not None
@@ -219,6 +239,17 @@ class Controller:
         text = f"{len(unclaimed)} test{'s' if len(unclaimed) > 1 else ''} that no gate takes: {shown}"
         if self.launch.config.unclaimed == "error" and self.stop is None:
             self.stop = StopAsked("usage", f"{text}. Give a gate `tests: true`, or set `unclaimed: warn`", 4)
+        self.notice(text)
+
+    def clear_up(self) -> None:
+        """What tests left running belongs to nobody any more; commands' leftovers are gone already."""
+        left = end_marked(run_marker(self.launch.run_id))
+        if left:
+            shown = ", ".join(left[:_SHOWN_LEFTOVERS])
+            shown += f" and {len(left) - _SHOWN_LEFTOVERS} more" if len(left) > _SHOWN_LEFTOVERS else ""
+            self.notice(f"tests left processes behind, which have been ended: {shown}")
+
+    def notice(self, text: str) -> None:
         self.bus.publish(Noticed(time.monotonic() - self.began, text))
 
     def ending(self) -> Ending:
@@ -273,6 +304,7 @@ class Controller:
         if not self.closed:
             self.closed = True
             self.pool.close()
+            self.guard.close()
             if self.history is not None:
                 self.history.close()
             shutil.rmtree(self.run_dir, ignore_errors=True)

@@ -23,8 +23,10 @@ from pytest_batchgate.core.protocol import (
     StartCommand,
     StopCommand,
 )
+from pytest_batchgate.plugin import garbage
 from pytest_batchgate.plugin.lastfailed import LastFailed, read_last_failed
 from pytest_batchgate.plugin.launch import Launch, early_message
+from pytest_batchgate.plugin.nodes import Nodes
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.pool import WorkerPool
 
@@ -54,6 +56,7 @@ class Crewing:
     def __init__(self, launch: Launch, pool: WorkerPool) -> None:
         self.launch = launch
         self.pool = pool
+        self.nodes = Nodes(pool.xspecs(), launch.run_id)
         self.config: pytest.Config | None = None
         self.last_failed = LastFailed()
         self.notices: list[str] = []
@@ -109,10 +112,10 @@ class Crewing:
             "only_ids": self.last_failed.only,
             "first_ids": list(self.last_failed.first),
             "whole": self.whole,
-            "manage_gc": True,
+            "manage_gc": garbage.is_managed(),
             "basetemp": self._basetemp(slot),
             "options": {**_WORKER_OPTIONS, "keyword": typed.keyword, "markexpr": typed.markexpr},
-            "workerinput": self.workerinput(slot),
+            "workerinput": self.nodes.configure(config, slot, self.workerinput(slot)),
         }
 
     def workerinput(self, slot: int) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def location_of(collected: CollectedFile, index: int) -> Location:
 
 
 def passed_reports(
-    nodeid: str, location: Location, rest: tuple[str, ...], payload: tuple[Any, ...], worker: str
+    nodeid: str, location: Location, rest: tuple[str | None, ...], payload: tuple[Any, ...], worker: str
 ) -> tuple[pytest.TestReport, pytest.TestReport, pytest.TestReport]:
     """The three reports of a wholly passed test.
 
@@ -49,7 +49,9 @@ def passed_reports(
     only the first is built by the constructor, which parses the node id.
     """
     _, start0, took0, start1, took1, start2, took2 = payload
-    keywords = dict.fromkeys((_own_name(nodeid), *rest), 1)
+    keywords: dict[str, Any] = {_own_name(nodeid): 1}
+    for name in rest:
+        keywords[_parameters(nodeid) if name is None else name] = 1
     setup = pytest.TestReport(
         nodeid, location, keywords, "passed", None, "setup", (), took0, start0, start0 + took0  # type: ignore[arg-type]
     )
@@ -73,6 +75,10 @@ def _phase(setup: pytest.TestReport, when: str, start: float, took: float) -> py
 def _own_name(nodeid: str) -> str:
     head, bracket, parameters = nodeid.partition("[")
     return head.rpartition("::")[2] + bracket + parameters
+
+
+def _parameters(nodeid: str) -> str:
+    return nodeid.partition("[")[2][:-1]
 
 
 def full_reports(config: pytest.Config, data: list[dict[str, Any]], worker: str) -> list[Any]:

@@ -8,12 +8,23 @@ from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerIntroduced:
+    """The worker is up.  ``info``: its interpreter and platform, named as xdist names them."""
+
+    worker: str
+    info: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class KeywordsNamed:
-    """Reports of this worker name these keywords by ``number`` from now on."""
+    """Reports of this worker name these keywords by ``number`` from now on.
+
+    None stands for the id of the test's parameters.
+    """
 
     worker: str
     number: int
-    names: tuple[str, ...]
+    names: tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,8 @@ class WorkerOutput:
 
 
 SideMessage: TypeAlias = (
-    KeywordsNamed
+    WorkerIntroduced
+    | KeywordsNamed
     | WarningRaised
     | OutputPrinted
     | LooseReports

@@ -105,7 +105,7 @@ class TestRunner:
         self.reports: list[pytest.TestReport] = []
         self.last: Job | None = None
         self.gate = -1
-        self.keywords: dict[tuple[str, ...], int] = {}
+        self.keywords: dict[tuple[str | None, ...], int] = {}
 
     # --- the loop ---------------------------------------------------------------
 
@@ -236,7 +236,7 @@ class TestRunner:
 
     def send(self, job: Job) -> None:
         reports, self.reports = self.reports, []
-        compact = self.compact(reports)
+        compact = self.compact(job.item, reports)
         if compact is not None:
             duration_s = compact[2] + compact[4] + compact[6]
             self.outbox.result(job.unit.id, job.index, "passed", duration_s, compact)
@@ -248,7 +248,7 @@ class TestRunner:
         if outcome in {"failed", "error"}:
             self.outbox.flush()
 
-    def compact(self, reports: list[pytest.TestReport]) -> tuple[Any, ...] | None:
+    def compact(self, item: pytest.Item, reports: list[pytest.TestReport]) -> tuple[Any, ...] | None:
         """A wholly and plainly passed test as one tuple; None if anything is to be said."""
         if len(reports) != 3:
             return None
@@ -259,8 +259,11 @@ class TestRunner:
             if len(report.__dict__) != 11 or not _STANDARD.issuperset(report.__dict__):
                 return None
             times += (report.start, report.duration)
-        names = tuple(reports[2].keywords)
-        rest = names[1:]
+        rest = tuple(reports[2].keywords)[1:]
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None:  # its id is a keyword too, and would make every test's keywords unique
+            own = callspec.id
+            rest = tuple([None if name == own else name for name in rest])
         number = self.keywords.get(rest)
         if number is None:
             number = self.keywords[rest] = len(self.keywords)
