@@ -37,7 +37,10 @@ def pytest_load_initial_conftests(
 ) -> Generator[None, object, object]:
     """Check the options and start the workers before conftests are loaded."""
     if _in_worker():
+        from pytest_batchgate.plugin import xdistlike
+
         early_config.stash[_worker_key] = True
+        xdistlike.prepare_worker(early_config)
         return (yield)
     if opts.fill_in_optional_values(args):
         early_config.known_args_namespace = early_config._parser.parse_known_args(
@@ -68,11 +71,15 @@ def _prepare(config: pytest.Config) -> None:
     if not namespace.batch_gates:
         used = opts.used_options(namespace)
         if used:
-            raise OptionError("it means nothing without --batch-gates", where=used[0], todo="Add --batch-gates")
+            raise OptionError(
+                "it means nothing without --batch-gates", where=used[0], todo="Add --batch-gates"
+            )
         return
     if sys.platform == "win32":
-        raise OptionError("Windows is not supported yet", where="--batch-gates", todo="Use Linux, macOS or WSL")
-    from pytest_batchgate.plugin import launch
+        raise OptionError(
+            "Windows is not supported yet", where="--batch-gates", todo="Use Linux, macOS or WSL"
+        )
+    from pytest_batchgate.plugin import launch, xdistlike
 
     batch = opts.read_options(namespace)
     typed = opts.read_typed(config)
@@ -83,7 +90,9 @@ def _prepare(config: pytest.Config) -> None:
         from pytest_batchgate.plugin.controller import Controller
 
         controller = config.stash[_controller_key] = Controller(plan, config)
+        xdistlike.declare_hooks(config)
         if plan.has_tests:
+            xdistlike.prepare_controller(config)
             controller.crewing.warm_up(config)
 
 

@@ -19,7 +19,7 @@ from pytest_batchgate.core.selection import parse_select
 from pytest_batchgate.errors import ConfigError, OptionError
 from pytest_batchgate.plugin.cpus import usable_cpus
 from pytest_batchgate.plugin.options import BatchOptions, Typed
-from pytest_batchgate.workers.environ import base_environment, is_hidden, worker_environment
+from pytest_batchgate.workers.environ import base_environment, worker_environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,7 @@ def early_message(launch: Launch, config: pytest.Config, slot: int, env: Mapping
         "cwd": str(config.invocation_params.dir),
         "args": [str(arg) for arg in config.invocation_params.args],
         "env": {name: value for name, value in environment.items() if os.environ.get(name) != value},
-        "unset": [name for name in os.environ if is_hidden(name)],
+        "unset": [name for name in os.environ if name not in environment],
     }
 
 

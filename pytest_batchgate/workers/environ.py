@@ -100,8 +100,13 @@ def worker_environment(
     env["BATCHGATE_WORKER"] = f"gw{slot}"
     env["BATCHGATE_SLOT"] = str(slot)
     env["BATCHGATE_ATTEMPT"] = "1"
-    env[TRACE] = _trace(base, run_id, f"@gw{slot}")  # "@": never a gate's name
+    env[TRACE] = worker_trace(base, run_id=run_id, slot=slot)
     return env
+
+
+def worker_trace(base: Mapping[str, str], *, run_id: str, slot: int) -> str:
+    """The value of TRACE in a worker and all that its tests start."""
+    return _trace(base, run_id, f"@gw{slot}")  # "@": never a gate's name
 
 
 def run_marker(run_id: str) -> bytes:

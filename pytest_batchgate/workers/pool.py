@@ -11,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import shlex
 import signal
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +26,8 @@ import execnet
 
 from pytest_batchgate.core.protocol import Input, WorkerId, WorkerLost
 from pytest_batchgate.workers import wire
+from pytest_batchgate.workers.environ import TRACE
+from pytest_batchgate.workers.guard import Guard
 from pytest_batchgate.workers.messages import SideMessage
 from pytest_batchgate.workers.reading import read
 
@@ -46,6 +50,7 @@ finally:
 """
 _STANDSTILL = struct.Struct("<qqd")
 IN_COLLECTION = -1
+_ENV = "/usr/bin/env"
 # How long the last words of a dead worker may take to come out of its pipe.
 _LAST_WORDS_S = 0.5
 
@@ -96,10 +101,17 @@ class WorkerPool:
         specs: Sequence[str],
         run_dir: Path,
         sys_path: Sequence[str],
+        guard: Guard,
+        traces: Sequence[str],
     ) -> None:
-        """``specs``: one execnet spec per slot.  ``put`` may be called from any thread."""
+        """``specs`` and ``traces``: an execnet spec, and the value of TRACE, per slot.
+
+        ``put`` may be called from any thread.
+        """
         self._put = put
         self._specs = list(specs)
+        self._traces = list(traces)
+        self._guard = guard
         self._run_dir = run_dir
         self._sys_path = list(sys_path)
         self._group = execnet.Group(execmodel="main_thread_only")
@@ -107,6 +119,10 @@ class WorkerPool:
         self._warm: dict[int, Starting] = {}
         self._handles: dict[WorkerId, Handle] = {}
         self._started = 0
+
+    def xspecs(self) -> list[Any]:
+        """Each slot's spec as execnet's XSpec, for plugins that look into one."""
+        return [execnet.XSpec(f"{spec}//id=gw{slot}") for slot, spec in enumerate(self._specs)]
 
     # --- starting ---------------------------------------------------------------
 
@@ -146,7 +162,12 @@ class WorkerPool:
                 self._started += 1
                 number = self._started
             spec = execnet.XSpec(f"{self._specs[starting.slot]}//id=gw{starting.slot}-{number}")
+            if spec.popen and os.access(_ENV, os.X_OK):
+                spec.python = _traced(spec.python, self._traces[starting.slot])
+            self._guard.start()
             starting.gateway = self._group.makegateway(spec)
+            if (process := _process_of(starting)) is not None:
+                self._guard.add(process.pid)  # its group, once it has called setsid
             starting.channel = starting.gateway.remote_exec(_BOOTSTRAP)
             starting.channel.send(self._sys_path)
             starting.channel.send(early)
@@ -180,12 +201,13 @@ class WorkerPool:
             self._put(Arrival(handle.id, None, f"went away while starting: {exc}"))
             return
         starting.channel.setcallback(lambda data: self._on_message(handle, data), endmarker=None)
-        process = getattr(starting.gateway._io, "popen", None)  # noqa: SLF001 (execnet offers no other way)
+        process = _process_of(starting)
         if process is None:
             handle.pipe_closed.wait()
             reason = "lost its connection"
         else:
             reason = _how_it_ended(process.wait())
+            self._guard.drop(process.pid)
             handle.pipe_closed.wait(_LAST_WORDS_S)
         if not handle.ended:
             self._put(Arrival(handle.id, None, reason))
@@ -240,9 +262,12 @@ class WorkerPool:
         if handle.standstill is None:
             return None
         try:
-            with handle.standstill.open("rb") as file, contextlib.closing(
-                mmap.mmap(file.fileno(), _STANDSTILL.size, access=mmap.ACCESS_READ)
-            ) as view:
+            with (
+                handle.standstill.open("rb") as file,
+                contextlib.closing(
+                    mmap.mmap(file.fileno(), _STANDSTILL.size, access=mmap.ACCESS_READ)
+                ) as view,
+            ):
                 unit, index, _ = _STANDSTILL.unpack(view[: _STANDSTILL.size])
         except (OSError, ValueError):
             return None
@@ -251,9 +276,7 @@ class WorkerPool:
 
     # --- ending -----------------------------------------------------------------
 
-    def kill(
-        self, worker: WorkerId, grace_s: float, *, first: signal.Signals = signal.SIGTERM
-    ) -> None:
+    def kill(self, worker: WorkerId, grace_s: float, *, first: signal.Signals = signal.SIGTERM) -> None:
         """``first`` to the worker's process group, SIGKILL after ``grace_s``."""
         handle = self._handles.get(worker)
         if handle is None or handle.ended or handle.lost:
@@ -264,7 +287,7 @@ class WorkerPool:
         timer.start()
 
     def _signal(self, handle: Handle, number: signal.Signals) -> None:
-        process = getattr(getattr(handle.starting.gateway, "_io", None), "popen", None)
+        process = _process_of(handle.starting)
         if process is None or process.poll() is not None:
             return
         with contextlib.suppress(OSError):
@@ -290,6 +313,20 @@ class WorkerPool:
             if handle.standstill is not None:
                 handle.standstill.unlink(missing_ok=True)
         self._handles.clear()
+
+
+def _process_of(starting: Starting) -> Any:
+    """The worker's ``Popen``; None if it runs elsewhere, or not yet."""
+    return getattr(getattr(starting.gateway, "_io", None), "popen", None)
+
+
+def _traced(python: str | None, trace: str) -> str:
+    """A command that starts the interpreter with TRACE in its environment from the start.
+
+    What the worker sets later is not seen from outside: a process that a test forks could then
+    not be told from others.
+    """
+    return f"{_ENV} {TRACE}={shlex.quote(trace)} {python or shlex.quote(sys.executable)}"
 
 
 def _how_it_ended(code: int | None) -> str:

@@ -33,6 +33,9 @@ _KERNEL_THREAD = 0x00200000  # PF_KTHREAD among the flags of /proc/PID/stat
 _POLL_S = 0.02  # where the system cannot wake us up: other systems than Linux >= 5.3
 
 
+NOBODY = -1  # no process has this id
+
+
 @dataclass(frozen=True, slots=True)
 class Proc:
     """A process as seen at one moment.  ``started`` tells it from a later one with its id."""
@@ -135,9 +138,10 @@ class Tree:
     """Every process of one command, whatever became of its parents.  Safe to call from any thread."""
 
     def __init__(self, leader: int, marker: bytes) -> None:
+        """``leader``: the first process; NOBODY where only the marker tells."""
         self._leader = leader
         self._marker = marker
-        first = look(leader)
+        first = look(leader if leader != NOBODY else os.getpid())
         self._since = first.started if first is not None else 0.0
         self._known: dict[int, float] = {}  # pid -> started, of all ever found
         self._lock = threading.Lock()
@@ -270,6 +274,22 @@ def end_all(tree: Tree, *, grace_s: float, limit_s: float = 5.0) -> list[Proc]:
         wait_gone(left, min(until, time.monotonic() + 0.5))
         left = tree.members()
     return left
+
+
+def end_marked(marker: bytes, *, leeway_s: float = 0.2, grace_s: float = 0.5) -> tuple[str, ...]:
+    """End every process that this one, or one of its descendants, has started with the marker.
+
+    Those that go within ``leeway_s`` by themselves are not meant.  Returns descriptions of the others.
+    """
+    tree = Tree(NOBODY, marker)
+    left = tree.members()
+    if left:
+        wait_gone(left, time.monotonic() + leeway_s)
+        left = tree.members()
+    names = tuple(describe(proc) for proc in left)
+    if left:
+        end_all(tree, grace_s=grace_s)
+    return names
 
 
 # --- the first process --------------------------------------------------------

@@ -44,7 +44,7 @@ def read(
         elif kind == wire.MISSING:
             yield TestsMissing(worker, *rest)
         elif kind == wire.LISTED:
-            yield WorkerListed(worker, rest[0])
+            yield WorkerListed(worker, *rest)
         else:
             yield _aside(kind, rest, name)
             if kind == wire.ENDED:
@@ -77,6 +77,8 @@ def _traits(data: dict[str, Any]) -> Traits:
 
 
 def _aside(kind: str, rest: list[Any], name: str) -> side.SideMessage:
+    if kind == wire.INFO:
+        return side.WorkerIntroduced(name, rest[0])
     if kind == wire.KEYWORDS:
         return side.KeywordsNamed(name, rest[0], rest[1])
     if kind == wire.WARNING:

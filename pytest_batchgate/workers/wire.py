@@ -19,7 +19,8 @@ PROTOCOL: Final = 1  # raised whenever a message changes; both sides must agree
 Message = tuple[Any, ...]
 
 # worker -> controller
-LISTED: Final = "L"  # (files,)
+INFO: Final = "G"  # (dict,): the worker's interpreter and platform
+LISTED: Final = "L"  # (files, those whose text names a gate marker)
 COLLECTED: Final = "C"  # (unit, dict of CollectedFile fields, taken | None)
 RESULTS: Final = "R"  # (unit, [(index, outcome, duration_s, payload), ...])
 UNIT_DONE: Final = "U"  # (unit,)

@@ -154,7 +154,9 @@ class WorkerSession:
         files = self.collector.list_files(session)
         if self.collector.loose_reports:
             self.outbox.put(wire.REPORTS, self.collector.loose_reports)
-        self.outbox.put_now(wire.LISTED, tuple(wire.plain(name) for name in files))
+        self.outbox.put(wire.INFO, _introduction())
+        marked = self.collector.marked_files(files)
+        self.outbox.put_now(wire.LISTED, *(tuple(map(wire.plain, names)) for names in (files, marked)))
         return True
 
     @pytest.hookimpl(tryfirst=True)
@@ -200,7 +202,9 @@ class WorkerSession:
             self.outbox.put_now(wire.EXIT, None, None)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int
+    ) -> Generator[None, object, object]:
         workeroutput = self.config.workeroutput  # type: ignore[attr-defined]
         workeroutput["exitstatus"] = int(exitstatus)
         workeroutput["shouldfail"] = session.shouldfail
@@ -218,6 +222,18 @@ class _SilentReporter:
         if name.startswith("pytest_"):
             raise AttributeError(name)
         return getattr(self._reporter, name)
+
+
+def _introduction() -> dict[str, Any]:
+    """What xdist's plugins find in ``node.workerinfo``."""
+    return {
+        "version": sys.version,
+        "version_info": tuple(sys.version_info),
+        "sysplatform": sys.platform,
+        "platform": sys.platform,  # short: the long form starts a process
+        "executable": sys.executable,
+        "cwd": wire.plain(os.getcwd()),  # noqa: PTH109 (text is what xdist gives)
+    }
 
 
 def _adjust_options(config: pytest.Config, setup: dict[str, Any]) -> None:

@@ -9,9 +9,11 @@ one tree, and are gone with the next.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,21 +126,49 @@ class FileCollector:
         """As pytest: a name that is not found is a usage error, before any test runs."""
         for where, filters in self.filters.items():
             names = [
-                name
-                for name, nodes in self.nodes.items()
-                if any(str(node.path) == where for node in nodes)
+                name for name, nodes in self.nodes.items() if any(str(node.path) == where for node in nodes)
             ]
             found = [filter_ for name in names for filter_ in self._matched(session, name, filters)]
             missing = [filter_ for filter_ in filters if filter_ not in found]
             broken = any(self.gathered[name].errors for name in names if name in self.gathered)
             if missing and not broken:
                 raise pytest.UsageError(
-                    *(f"not found: {where}::{'::'.join(f.parts)}\n(no match in any of {names})" for f in missing)
+                    *(
+                        f"not found: {where}::{'::'.join(f.parts)}\n(no match in any of {names})"
+                        for f in missing
+                    )
                 )
 
     def _matched(self, session: pytest.Session, name: str, filters: list[NameFilter]) -> list[NameFilter]:
         gathered = self.gather(session, name)
         return [f for f in filters if any(f.matches(_names_in_file(item)) for item in gathered.items)]
+
+    def marked_files(self, names: Sequence[str]) -> list[str]:
+        """Files whose tests may belong to a gate that their path does not tell, by a marker.
+
+        Judged by their text, so that no gate ends before such a file was collected.  Hooks of a
+        conftest may add markers too, to any test below it.
+        """
+        if len(self.claims.claims) == 1 and not self.claims.claims[0].paths:
+            return []
+        plugins = self.config.pluginmanager.get_plugins()
+        conftests = [
+            Path(path)
+            for plugin in plugins
+            if (path := getattr(plugin, "__file__", None) or "").endswith("conftest.py")
+        ]
+        folders = {path.parent for path in conftests if _names_gate(path)}
+        marked = []
+        for name in names:
+            path = self._path_of(name)
+            if path is not None and (not folders.isdisjoint(path.parents) or _names_gate(path)):
+                marked.append(name)
+        return marked
+
+    def _path_of(self, name: str) -> Path | None:
+        known = self.gathered.get(name)
+        nodes = self.nodes.get(name) or (known.items if known else [])
+        return nodes[0].path if nodes else None
 
     # --- collecting -------------------------------------------------------------
 
@@ -265,6 +295,16 @@ class FileCollector:
     @pytest.hookimpl
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         self._deselected += [wire.plain(item.nodeid) for item in items]
+
+
+_GATE_MARKER = re.compile(rb"\.gate\b|\bgate\(")
+
+
+def _names_gate(path: Path) -> bool:
+    try:
+        return _GATE_MARKER.search(path.read_bytes()) is not None
+    except OSError:
+        return False
 
 
 def _names_in_file(item: pytest.Item) -> list[str]:
