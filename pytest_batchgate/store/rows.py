@@ -108,17 +108,18 @@ def read_estimates(db: sqlite3.Connection) -> Estimates:
             walls.append(float(wall_s))
     # oldest first, so that the newest run has the last word
     counted = db.execute(
-        "SELECT gate, tests FROM gates JOIN runs USING (run) WHERE kind = 'tests' AND NOT narrowed"
+        "SELECT gate, tests, work_s FROM gates JOIN runs USING (run) WHERE kind = 'tests' AND NOT narrowed"
         " AND state IN ('passed', 'flaky', 'failed') ORDER BY run"
-    )
-    tests = {str(gate): int(count) for gate, count in counted}
+    ).fetchall()
+    tests = {str(gate): int(count) for gate, count, _ in counted}
+    work = {str(gate): float(work_s) for gate, _, work_s in counted}
     files: dict[str, float] = {}
     collects: dict[str, float] = {}
     for file, work_s, collect_s in db.execute("SELECT file, work_s, collect_s FROM files"):
         files[str(file)] = float(work_s)
         collects[str(file)] = float(collect_s)
     commands = {gate: _median(walls) for gate, walls in passes.items()}
-    return Estimates(commands=commands, files=files, collects=collects, tests=tests)
+    return Estimates(commands=commands, files=files, collects=collects, tests=tests, work=work)
 
 
 def _median(values: Iterable[float]) -> float:
