@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_batchgate.core.events import GateBecameReady, GateFinished, GateStarted
+from pytest_batchgate.core.events import GateBecameReady, GateFinished, GateStarted, Noticed
 from pytest_batchgate.core.ledger import DEFAULT_COMMAND_S
 from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import Command, GateName, GateState, Tests
@@ -177,6 +177,9 @@ def on_command_ended(state: RunState, event: CommandEnded) -> None:
         return
     run.cpu_s, run.peak_rss_bytes = event.cpu_s, event.peak_rss_bytes
     run.outputs, run.findings, run.log_path = event.outputs, event.findings, event.log_path
+    if event.leaked and run.gate.leaks == "warn":
+        text = f"{run.name} left processes behind, which have been ended: {', '.join(event.leaked)}"
+        state.tell(Noticed(state.now, text))
     how, reason = event.state, event.reason
     if run.closing is not None:
         how, reason = run.closing
@@ -367,7 +370,7 @@ def _settle_service(state: RunState, run: GateRun) -> bool:
     if run.state is GateState.READY:
         close(state, run, GateState.PASSED, None)
     elif run.state is GateState.RUNNING and state.plan.dependents[run.name]:
-        close(state, run, GateState.CANCELLED, "no gate needs it any more")
+        close(state, run, GateState.DESELECTED, "no gate needs it any more")
     elif run.state is GateState.WAITING and state.plan.dependents[run.name]:
         cut(state, run, GateState.DESELECTED, "no gate came to need it")
     else:
