@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Mapping
-from typing import Any, assert_never
+from typing import Any, NoReturn
 
 import pytest
 
@@ -158,3 +158,7 @@ class Crewing:
         for worker in self._live:
             self.pool.kill(worker, 0.0 if at_once else INTERRUPT_GRACE_S, first=signal.SIGINT)
 
+
+def assert_never(value: NoReturn) -> NoReturn:
+    """As typing's, which Python 3.10 lacks."""
+    raise AssertionError(value)
