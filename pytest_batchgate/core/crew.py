@@ -110,6 +110,10 @@ def _blame(state: RunState, worker: WorkerRun, unit: Unit, index: int, reason: s
     if index != IN_COLLECTION:
         unit.out.discard(index)
         realms.lose(state, file, index, "failed", reason=reason, worker=worker.name)
+    elif unit.collecting and (known := realms.read_elsewhere(state, file.name)) is not None:
+        unit.collecting = False
+        for index in realms.admit_file(state, worker.realm, file, known, worker.name):
+            realms.lose(state, file, index, "error", reason=reason, worker=worker.name)
     elif unit.collecting:
         # The file takes its importer down: it is a collection error, and is not tried again.
         unit.collecting = False

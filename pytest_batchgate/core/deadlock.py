@@ -38,9 +38,11 @@ def _name(node: Node) -> str:
 
 def find_cycle(state: RunState) -> list[Node]:
     """One cycle that contains a test, in order, or an empty list.  Iterative: chains may be long."""
-    by_test = {(special.file.name, special.index): special for special in state.specials}
+    # In the order of the files, so that the same tests give the same cycle in every run.
+    specials = sorted(state.specials, key=lambda special: (special.file.place, special.index))
+    by_test = {(special.file.name, special.index): special for special in specials}
     done: set[int | str] = set()
-    for start in list(state.specials):
+    for start in specials:
         path: list[Node] = []
         on_path: dict[int | str, int] = {}
         stack: list[Iterator[Node]] = [iter([start])]
@@ -94,7 +96,7 @@ def _waits_for(state: RunState, node: Node, by_test: dict[tuple[str, int], Speci
                     for name in state.plan.order
                     if not state.gates[name].ended and its_turn(state, state.gates[name])
                 )
-    yield from (special for special in state.specials if special.gate == run.claim)
+    yield from (special for special in by_test.values() if special.gate == run.claim)
 
 
 def _behind_target(

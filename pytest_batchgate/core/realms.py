@@ -333,7 +333,7 @@ def _give_up_in(state: RunState, realm: Realm, run: GateRun, reason: str | None,
             test_ended(state, file, index, outcome)
 
 
-def _read_elsewhere(state: RunState, name: str) -> CollectedFile | None:
+def read_elsewhere(state: RunState, name: str) -> CollectedFile | None:
     files = (realm.files.get(name) for realm in state.realms.values())
     return next((file.collected for file in files if file is not None and file.collected is not None), None)
 
@@ -353,7 +353,7 @@ def abandon(state: RunState, realm: Realm) -> None:
     for file in list(realm.files.values()):
         if file.collected is None:
             unread = CollectedFile(file=file.name, keys=(), gates=(), errors=1, payload=words)
-            admit_file(state, realm, file, _read_elsewhere(state, file.name) or unread, "gw0")
+            admit_file(state, realm, file, read_elsewhere(state, file.name) or unread, "gw0")
         file.todo.clear()
         for index, code in enumerate(file.state):
             if code in {TODO, OUT}:

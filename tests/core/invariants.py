@@ -102,7 +102,8 @@ class Watch:
                 self._check_counts(report)
                 self.reports[report.name] = report
             case FileWasCollected(_, _, collected):
-                self.collected.setdefault(collected.file, collected)
+                if not self.collected.setdefault(collected.file, collected).keys:
+                    self.collected[collected.file] = collected
             case TestsWereRun(_, _, collected, results):
                 for result in results:
                     self._outcome(collected.nodeid(result.index), result.outcome)
@@ -266,7 +267,9 @@ class Watch:
             for file in worker.realm.queue:
                 assert not set(file.claimants) & set(claims), f"{worker.name} idles before {file.name}"
             for file in worker.realm.waiting.values():
-                held = any(file.name in other.files for other in state.workers.values() if other is not worker)
+                held = any(
+                    file.name in other.files for other in state.workers.values() if other is not worker
+                )
                 assert held or not set(file.todo) & set(claims), f"{worker.name} idles before {file.name}"
 
     # --- the end

@@ -32,5 +32,9 @@ def test_without_losses_and_stops_outcomes_do_not_depend_on_the_schedule(world: 
     one = Simulator(world, seed).run()
     two = Simulator(world, seed + 1).run()
     assert one.watch.outcomes == two.watch.outcomes
-    states = [{name: report.state for name, report in sim.watch.reports.items()} for sim in (one, two)]
-    assert states[0] == states[1]
+    first, second = (
+        # A service may or may not be ready before the last gate that needs it is skipped.
+        {name: report.state for name, report in sim.watch.reports.items() if not report.is_service}
+        for sim in (one, two)
+    )
+    assert first == second

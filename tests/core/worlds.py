@@ -21,7 +21,11 @@ def gates(draw: st.DrawFn) -> list[Gate]:
     made: list[Gate] = []
     for number in range(count):
         name = GateName(f"g{number}")
-        needs = draw(st.lists(st.sampled_from([gate.name for gate in made]), max_size=3, unique=True)) if made else []
+        needs = (
+            draw(st.lists(st.sampled_from([gate.name for gate in made]), max_size=3, unique=True))
+            if made
+            else []
+        )
         kind = draw(st.sampled_from(("command", "tests", "tests", "service")))
         made.append(
             Gate(
@@ -31,7 +35,9 @@ def gates(draw: st.DrawFn) -> list[Gate]:
                 required=draw(st.sampled_from((True, True, True, False))),
                 when=draw(st.sampled_from(("needs-passed", "needs-passed", "needs-passed", "always"))),
                 priority=draw(st.sampled_from((0, 0, 0, 5, -5))),
-                resources=tuple(draw(st.sampled_from(((), (), (), ("db",), ("db", "net"))))) if kind != "service" else (),
+                resources=tuple(draw(st.sampled_from(((), (), (), ("db",), ("db", "net")))))
+                if kind != "service"
+                else (),
                 env=draw(st.sampled_from(({}, {}, {}, {"A": "1"}, {"A": "2"}))),
                 timeout_s=draw(st.sampled_from((1800.0, 1800.0, 1800.0, 1.0))),
             )
@@ -71,9 +77,15 @@ def files(draw: st.DrawFn, config: Config, *, calm: bool) -> list[SimFile]:
     tests_gates = [gate.name for gate in config.gates if isinstance(gate.work, Tests)]
     made = []
     shapes = draw(
-        st.lists(st.tuples(st.sampled_from((*DIRS, "c")), st.integers(0, 8)), max_size=8 if tests_gates else 1)
+        st.lists(
+            st.tuples(st.sampled_from((*DIRS, "c")), st.integers(0, 8)), max_size=8 if tests_gates else 1
+        )
     )
-    names = [f"{folder}/test_{number}.py::test_{index}" for number, (folder, count) in enumerate(shapes) for index in range(count)]
+    names = [
+        f"{folder}/test_{number}.py::test_{index}"
+        for number, (folder, count) in enumerate(shapes)
+        for index in range(count)
+    ]
     names += [f"{folder}/test_{number}.py" for number, (folder, _) in enumerate(shapes)]
     for number, (folder, count) in enumerate(shapes):
         constrained = draw(st.integers(0, 3)) == 0
@@ -86,8 +98,12 @@ def files(draw: st.DrawFn, config: Config, *, calm: bool) -> list[SimFile]:
                         outcome=draw(st.sampled_from(OUTCOMES)),
                         duration_s=draw(DURATIONS),
                         marker=draw(st.sampled_from((None, None, None, None, *tests_gates))),
-                        labels=frozenset(draw(st.lists(st.sampled_from(tests_gates), max_size=3))) if tests_gates else frozenset(),
-                        traits=draw(st.none() | traits(names, [gate.name for gate in config.gates])) if constrained else None,
+                        labels=frozenset(draw(st.lists(st.sampled_from(tests_gates), max_size=3)))
+                        if tests_gates
+                        else frozenset(),
+                        traits=draw(st.none() | traits(names, [gate.name for gate in config.gates]))
+                        if constrained
+                        else None,
                         crashes=not calm and draw(st.integers(0, 40)) == 0,
                     )
                     for index in range(count)
