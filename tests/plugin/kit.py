@@ -130,8 +130,8 @@ class Repo:
 
     def config(self, text: str) -> None:
         """The gates; `PY` stands for this interpreter."""
-        text = textwrap.dedent(text).replace("PY", sys.executable)
-        (self.root / "batchgate.yaml").write_text(text if "gates:" in text else f"gates:\n{text}")
+        text = re.sub(r"\bPY\b", sys.executable, textwrap.dedent(text))
+        (self.root / "batchgate.yaml").write_text(f"version: 1\n{text}")
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
         outer = ("BATCHGATE", "PYTEST", "COV_", "GITHUB_", "COLUMNS")
