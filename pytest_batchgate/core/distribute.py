@@ -134,7 +134,9 @@ def find_file(state: RunState, worker: WorkerRun, claims: list[int]) -> Choice |
 
 def _collect_anyway(state: RunState, file: FileRun) -> bool:
     """Files to collect without running anything of them: to list, or to name errors or strays."""
-    return state.options.collect_only or collecting_on(state) or not (file.claimants or state.no_more_tests)
+    if state.no_more_tests:
+        return collecting_on(state)
+    return state.options.collect_only or not file.claimants
 
 
 def _give_special(state: RunState, worker: WorkerRun, claims: list[int], *, held: bool) -> bool:

@@ -232,7 +232,9 @@ def _feed_one(state: RunState, worker: WorkerRun) -> bool:
 
 def _dismiss(state: RunState) -> None:
     """Tell workers that wait for an answer what to do: park, or finish for good."""
-    over = all(run.ended for run in state.gates.values())
+    over = all(run.ended for run in state.gates.values()) and (
+        state.no_more_tests or not any(realm.queue for realm in state.realms.values())
+    )
     coming = {unit.file.name for unit in state.units.values() if unit.releasing}
     for worker in list(state.workers.values()):
         if worker.ending:

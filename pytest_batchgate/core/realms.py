@@ -149,7 +149,8 @@ def admit_file(
         if run is not None and run.realm is realm:
             run.uncollected -= 1
     first_time = file.name not in state.known
-    state.known.add(file.name)
+    if collected.keys or not collected.errors:
+        state.known.add(file.name)
     _count_collect_errors(state, realm, file, collected)
     if first_time:
         _count_deselected(state, file, collected)
@@ -346,6 +347,7 @@ def abandon(state: RunState, realm: Realm) -> None:
         run = state.run_of(claim)
         if run is not None and not run.ended and (run.remaining or run.uncollected or not realm.listed):
             run.trouble = words
+            run.cut_short = True
     if not realm.listed:  # it never came up: the others' listing tells what is lost
         realm.listed = True
         realm.names = next((other.names for other in state.realms.values() if other.names), ())
