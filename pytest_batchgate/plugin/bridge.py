@@ -150,6 +150,8 @@ class Bridge:
 
     def _file_collected(self, collected: CollectedFile) -> None:
         self.session.testscollected += len(collected.keys)
+        if self._terminal is not None:  # what --collect-only counts
+            self._terminal._numcollected += len(collected.keys) + len(collected.deselected)
         for report in rebuild.collect_reports(self.config, collected):
             self.config.hook.pytest_collectreport(report=report)
         if collected.deselected:

@@ -25,14 +25,17 @@ from pytest_batchgate.core.protocol import Action, SpawnWorker, StartCommand, St
 from pytest_batchgate.core.state import RunOptions
 from pytest_batchgate.core.tally import Ending, Tally
 from pytest_batchgate.plugin import garbage
+from pytest_batchgate.plugin.arguments import check_paths
 from pytest_batchgate.plugin.bridge import Bridge
 from pytest_batchgate.plugin.crewing import Crewing
 from pytest_batchgate.plugin.launch import Launch
+from pytest_batchgate.plugin.listing import Listing
 from pytest_batchgate.report.plain import PlainReport
 from pytest_batchgate.store.history import History
 from pytest_batchgate.store.recorder import HistoryRecorder
 from pytest_batchgate.workers.commands import CommandRunner
 from pytest_batchgate.workers.environ import run_marker, worker_trace
+from pytest_batchgate.workers.gateway import Gateways
 from pytest_batchgate.workers.guard import Guard
 from pytest_batchgate.workers.loop import Loop, Queued
 from pytest_batchgate.workers.pool import WorkerPool
@@ -44,7 +47,7 @@ _SHOWN_LEFTOVERS = 5
 class Controller:
     """A pytest plugin: takes the place of collection and of the test loop."""
 
-    def __init__(self, launch: Launch, config: pytest.Config) -> None:
+    def __init__(self, launch: Launch, config: pytest.Config, gateways: Gateways) -> None:
         self.launch = launch
         self.config = config
         self.began = time.monotonic()
@@ -55,7 +58,7 @@ class Controller:
             self.inbox.put,
             specs=launch.specs,
             run_dir=self.run_dir,
-            sys_path=tuple(sys.path),
+            gateways=gateways,
             guard=self.guard,
             traces=[
                 worker_trace(launch.run_env, run_id=launch.run_id, slot=slot) for slot in range(launch.slots)
@@ -110,6 +113,7 @@ class Controller:
 
     def run(self, session: pytest.Session) -> None:
         """Run the gates; raises as pytest's own loop does when tests stop the session."""
+        check_paths(session.config)
         self.ran = True
         bridge = Bridge(session, self.crewing.nodes)
         session.config.pluginmanager.register(bridge, "batchgate-bridge")
@@ -123,7 +127,7 @@ class Controller:
             run_id=self.launch.run_id,
             guard=self.guard,
         )
-        self.subscribe(session.config, bridge)
+        listing = self.subscribe(session.config, bridge)
         loop = Loop(
             dispatcher,
             self.pool,
@@ -148,6 +152,8 @@ class Controller:
             self.clear_up()
             self.stop = loop.stopped_by
             self.judge(dispatcher)
+            if listing is not None:
+                listing.show()
         self.raise_stop(session, dispatcher)
 
     def run_options(self, config: pytest.Config) -> RunOptions:
@@ -167,7 +173,8 @@ class Controller:
             first_files=self.crewing.last_failed.first_files,
         )
 
-    def subscribe(self, config: pytest.Config, bridge: Bridge) -> None:
+    def subscribe(self, config: pytest.Config, bridge: Bridge) -> Listing | None:
+        """Everyone who hears of the run; the list of tests, if that is what is wanted."""
         self.bus.subscribe(bridge, vital=True)
         self.bus.subscribe(self.crewing.nodes, vital=True)
         self.bus.subscribe(self.tally, vital=True)
@@ -175,12 +182,17 @@ class Controller:
             narrowed = self.launch.typed.narrows or self.launch.options.select is not None
             self.bus.subscribe(HistoryRecorder(self.history, run_id=self.launch.run_id, narrowed=narrowed))
         terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None and config.option.collectonly:
+            listing = Listing(self.launch.plan, terminal, config.option.verbose)
+            self.bus.subscribe(listing)
+            return listing
         if terminal is not None and config.option.verbose > -2:
             encoding = getattr(terminal._tw._file, "encoding", None) or "ascii"
             unicode = encoding.lower().replace("-", "") in {"utf8", "utf16", "utf32"}
             self.bus.subscribe(
                 PlainReport(terminal.write_line, width=terminal._tw.fullwidth, unicode=unicode)
             )
+        return None
 
     def estimates(self, config: pytest.Config) -> Estimates:
         folder = self.state_dir(config)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import sys
+import uuid
 from collections.abc import Generator
 from typing import Any
 
@@ -79,21 +81,51 @@ def _prepare(config: pytest.Config) -> None:
         raise OptionError(
             "Windows is not supported yet", where="--batch-gates", todo="Use Linux, macOS or WSL"
         )
-    from pytest_batchgate.plugin import launch, xdistlike
-
     batch = opts.read_options(namespace)
     typed = opts.read_typed(config)
-    launch.refuse_conflicts(namespace, typed)
-    plan = launch.prepare(config, batch, typed)
-    config.stash[_launch_key] = plan
-    if batch.plan is None:
-        from pytest_batchgate.plugin.controller import Controller
+    run_id = uuid.uuid4().hex
+    if batch.plan is not None:
+        from pytest_batchgate.plugin import launch
 
-        controller = config.stash[_controller_key] = Controller(plan, config)
-        xdistlike.declare_hooks(config)
-        if plan.has_tests:
-            xdistlike.prepare_controller(config)
-            controller.crewing.warm_up(config)
+        config.stash[_launch_key] = launch.prepare(config, batch, typed, run_id)
+        return
+    gateways = _start_first_worker(batch, run_id)
+    try:
+        _prepare_run(config, batch, typed, run_id, gateways)
+    except BaseException:
+        gateways.close()
+        raise
+
+
+def _start_first_worker(batch: opts.BatchOptions, run_id: str) -> Any:
+    """Before all else: an interpreter that imports pytest takes longer than reading the configuration."""
+    from pytest_batchgate.workers.environ import TRACE, worker_trace
+    from pytest_batchgate.workers.gateway import Gateways
+
+    gateways = Gateways()
+    spec = batch.tx[0] if batch.tx else "popen"
+    trace = worker_trace(os.environ, run_id=run_id, slot=0)
+    gateways.keep(0, gateways.boot(spec, (f"{TRACE}={trace}",)))
+    return gateways
+
+
+def _prepare_run(
+    config: pytest.Config, batch: opts.BatchOptions, typed: opts.Typed, run_id: str, gateways: Any
+) -> None:
+    from pytest_batchgate.plugin import launch, xdistlike
+
+    launch.refuse_conflicts(config.known_args_namespace, typed)
+    plan = launch.prepare(config, batch, typed, run_id)
+    config.stash[_launch_key] = plan
+    from pytest_batchgate.plugin.controller import Controller
+
+    controller = config.stash[_controller_key] = Controller(plan, config, gateways)
+    xdistlike.declare_hooks(config)
+    if plan.has_tests:
+        xdistlike.prepare_controller(config)
+        controller.crewing.warm_up(config)
+    else:
+        gateways.close()
 
 
 def _close(config: pytest.Config) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from pytest_batchgate.core.model import Config, Tests
 from pytest_batchgate.core.plan import Plan, build_plan
 from pytest_batchgate.core.selection import parse_select
 from pytest_batchgate.errors import ConfigError, OptionError
+from pytest_batchgate.plugin.arguments import check_expressions
 from pytest_batchgate.plugin.cpus import usable_cpus
 from pytest_batchgate.plugin.options import BatchOptions, Typed
 from pytest_batchgate.workers.environ import base_environment, worker_environment
@@ -45,7 +45,7 @@ class Launch:
         return any(isinstance(gate.work, Tests) for gate in self.plan.gates)
 
 
-def prepare(config: pytest.Config, options: BatchOptions, typed: Typed) -> Launch:
+def prepare(config: pytest.Config, options: BatchOptions, typed: Typed, run_id: str) -> Launch:
     """Read the configuration and build the plan.  Raises errors of `pytest_batchgate.errors`."""
     rootdir = config.rootpath
     source = find_source(rootdir, options.config)
@@ -62,6 +62,7 @@ def prepare(config: pytest.Config, options: BatchOptions, typed: Typed) -> Launc
     if problem is not None:
         raise problem
     _check_expressions(plan)
+    check_expressions(typed.keyword or typed.ini_keyword, typed.markexpr or typed.ini_markexpr)
     specs, sequential = _slots(options, settings)
     return Launch(
         rootdir=rootdir,
@@ -71,7 +72,7 @@ def prepare(config: pytest.Config, options: BatchOptions, typed: Typed) -> Launc
         plan=plan,
         specs=specs,
         sequential=sequential,
-        run_id=uuid.uuid4().hex,
+        run_id=run_id,
         run_env=base_environment(
             os.environ, executable=sys.executable, in_virtualenv=sys.prefix != sys.base_prefix
         ),

@@ -11,10 +11,8 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import shlex
 import signal
 import struct
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,30 +25,13 @@ import execnet
 from pytest_batchgate.core.protocol import Input, WorkerId, WorkerLost
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.environ import TRACE
+from pytest_batchgate.workers.gateway import Gateways, Starting
 from pytest_batchgate.workers.guard import Guard
 from pytest_batchgate.workers.messages import SideMessage
 from pytest_batchgate.workers.reading import read
 
-# What runs in the worker before anything can be imported: sys.path comes first.
-_BOOTSTRAP = """
-import sys
-sys.path[:] = channel.receive()
-from pytest_batchgate.workers.worker import serve
-serve(channel)
-import atexit, os
-try:
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:
-            pass
-finally:
-    os._exit(0)
-"""
 _STANDSTILL = struct.Struct("<qqd")
 IN_COLLECTION = -1
-_ENV = "/usr/bin/env"
 # How long the last words of a dead worker may take to come out of its pipe.
 _LAST_WORDS_S = 0.5
 
@@ -62,17 +43,6 @@ class Arrival:
     worker: WorkerId
     data: bytes | None
     reason: str = ""
-
-
-@dataclass(eq=False)
-class Starting:
-    """A process on its way up.  ``ready`` is set once ``channel`` or ``error`` is there."""
-
-    slot: int
-    ready: threading.Event = field(default_factory=threading.Event)
-    gateway: Any = None
-    channel: Any = None
-    error: str | None = None
 
 
 @dataclass(eq=False)
@@ -100,7 +70,7 @@ class WorkerPool:
         *,
         specs: Sequence[str],
         run_dir: Path,
-        sys_path: Sequence[str],
+        gateways: Gateways,
         guard: Guard,
         traces: Sequence[str],
     ) -> None:
@@ -113,12 +83,9 @@ class WorkerPool:
         self._traces = list(traces)
         self._guard = guard
         self._run_dir = run_dir
-        self._sys_path = list(sys_path)
-        self._group = execnet.Group(execmodel="main_thread_only")
+        self._gateways = gateways
         self._lock = threading.Lock()
-        self._warm: dict[int, Starting] = {}
         self._handles: dict[WorkerId, Handle] = {}
-        self._started = 0
 
     def xspecs(self) -> list[Any]:
         """Each slot's spec as execnet's XSpec, for plugins that look into one."""
@@ -128,7 +95,11 @@ class WorkerPool:
 
     def warm(self, slot: int, early: Mapping[str, Any]) -> None:
         """Start the slot's first process ahead of time, and let it load options and conftests."""
-        self._warm[slot] = self._start(slot, early)
+        if self._gateways.kept(slot) is None:
+            self._gateways.keep(slot, self._boot(slot))
+        starting = self._gateways.kept(slot)
+        assert starting is not None
+        starting.tell(wire.encode([(wire.SETUP, dict(early))]))
 
     def spawn(
         self, worker: WorkerId, slot: int, early: Mapping[str, Any], late: dict[str, Any], *, warm: bool
@@ -137,9 +108,12 @@ class WorkerPool:
 
         ``late`` gets the path of the mapping in which the worker keeps its running test.
         """
-        starting = self._warm.pop(slot, None) if warm else None
+        starting = self._gateways.take(slot) if warm else None
         if starting is None:
-            starting = self._start(slot, early)
+            starting = self._boot(slot)
+            starting.tell(wire.encode([(wire.SETUP, dict(early))]))
+        self._guard.start()
+        starting.claimed(self._guard.add)  # its group, once it has called setsid
         handle = Handle(worker, f"gw{slot}", starting, self._new_standstill(worker))
         late["standstill"] = str(handle.standstill) if handle.standstill else None
         self._handles[worker] = handle
@@ -148,33 +122,8 @@ class WorkerPool:
             target=self._bring_up, args=(handle, data), name=f"batchgate-{handle.name}", daemon=True
         ).start()
 
-    def _start(self, slot: int, early: Mapping[str, Any]) -> Starting:
-        starting = Starting(slot)
-        data = wire.encode([(wire.SETUP, dict(early))])
-        threading.Thread(
-            target=self._boot, args=(starting, data), name=f"batchgate-boot-{slot}", daemon=True
-        ).start()
-        return starting
-
-    def _boot(self, starting: Starting, early: bytes) -> None:
-        try:
-            with self._lock:
-                self._started += 1
-                number = self._started
-            spec = execnet.XSpec(f"{self._specs[starting.slot]}//id=gw{starting.slot}-{number}")
-            if spec.popen and os.access(_ENV, os.X_OK):
-                spec.python = _traced(spec.python, self._traces[starting.slot])
-            self._guard.start()
-            starting.gateway = self._group.makegateway(spec)
-            if (process := _process_of(starting)) is not None:
-                self._guard.add(process.pid)  # its group, once it has called setsid
-            starting.channel = starting.gateway.remote_exec(_BOOTSTRAP)
-            starting.channel.send(self._sys_path)
-            starting.channel.send(early)
-        except Exception as exc:  # noqa: BLE001 (execnet raises what it meets)
-            starting.error = f"could not be started: {type(exc).__name__}: {exc}"
-        finally:
-            starting.ready.set()
+    def _boot(self, slot: int) -> Starting:
+        return self._gateways.boot(self._specs[slot], (f"{TRACE}={self._traces[slot]}",))
 
     def _new_standstill(self, worker: WorkerId) -> Path | None:
         path = self._run_dir / f"worker-{worker}"
@@ -201,7 +150,7 @@ class WorkerPool:
             self._put(Arrival(handle.id, None, f"went away while starting: {exc}"))
             return
         starting.channel.setcallback(lambda data: self._on_message(handle, data), endmarker=None)
-        process = _process_of(starting)
+        process = starting.process
         if process is None:
             handle.pipe_closed.wait()
             reason = "lost its connection"
@@ -281,13 +230,23 @@ class WorkerPool:
         handle = self._handles.get(worker)
         if handle is None or handle.ended or handle.lost:
             return
+        if grace_s <= 0:
+            self._drop(handle)
+            return
         self._signal(handle, first)
         timer = threading.Timer(grace_s, self._signal, (handle, signal.SIGKILL))
         timer.daemon = True
         timer.start()
 
+    def _drop(self, handle: Handle) -> None:
+        """End it at once, even if it is not up yet; its loss is told without waiting for it."""
+        self._signal(handle, signal.SIGKILL)
+        if not handle.up:
+            handle.starting.kill()
+        self._put(Arrival(handle.id, None, "was ended"))
+
     def _signal(self, handle: Handle, number: signal.Signals) -> None:
-        process = _process_of(handle.starting)
+        process = handle.starting.process
         if process is None or process.poll() is not None:
             return
         with contextlib.suppress(OSError):
@@ -302,10 +261,9 @@ class WorkerPool:
         for handle in self._handles.values():
             if not handle.ended and not handle.lost:
                 self._signal(handle, signal.SIGKILL)
-        for starting in self._warm.values():
-            if starting.ready.wait(2.0) and starting.gateway is not None:
-                starting.gateway._io.kill()  # noqa: SLF001 (never used, nothing to lose)
-        self._warm.clear()
+                if not handle.up:
+                    handle.starting.kill()
+        self._gateways.close()
         deadline = time.monotonic() + 2.0
         for handle in self._handles.values():
             if handle.up:
@@ -313,20 +271,6 @@ class WorkerPool:
             if handle.standstill is not None:
                 handle.standstill.unlink(missing_ok=True)
         self._handles.clear()
-
-
-def _process_of(starting: Starting) -> Any:
-    """The worker's ``Popen``; None if it runs elsewhere, or not yet."""
-    return getattr(getattr(starting.gateway, "_io", None), "popen", None)
-
-
-def _traced(python: str | None, trace: str) -> str:
-    """A command that starts the interpreter with TRACE in its environment from the start.
-
-    What the worker sets later is not seen from outside: a process that a test forks could then
-    not be told from others.
-    """
-    return f"{_ENV} {TRACE}={shlex.quote(trace)} {python or shlex.quote(sys.executable)}"
 
 
 def _how_it_ended(code: int | None) -> str:

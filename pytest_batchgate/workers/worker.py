@@ -109,7 +109,14 @@ class WorkerSession:
         manager.register(self.collector, "batchgate-collector")
         manager.register(self.runner, "batchgate-runner")
         manager.register(self, "batchgate-worker")
-        exitstatus = self.config.hook.pytest_cmdline_main(config=self.config)
+        try:
+            exitstatus = self.config.hook.pytest_cmdline_main(config=self.config)
+        except pytest.UsageError as exc:  # pytest shows these outside of the session
+            exitstatus = pytest.ExitCode.USAGE_ERROR
+            self.outbox.put(wire.USAGE, wire.plain("\n".join(map(str, exc.args))))
+        except BaseException as exc:  # noqa: BLE001 (nobody is left to take it)
+            exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            _report_failed_start(self.outbox, exc)
         workeroutput = self.config.workeroutput  # type: ignore[attr-defined]
         workeroutput.setdefault("exitstatus", int(exitstatus))
         self.outbox.put(wire.ENDED, wire.plain(workeroutput))
@@ -152,8 +159,6 @@ class WorkerSession:
     def pytest_collection(self, session: pytest.Session) -> bool:
         """List the files; `FileCollector` answers the later calls, for one file each."""
         files = self.collector.list_files(session)
-        if self.collector.loose_reports:
-            self.outbox.put(wire.REPORTS, self.collector.loose_reports)
         self.outbox.put(wire.INFO, _introduction())
         marked = self.collector.marked_files(files)
         self.outbox.put_now(wire.LISTED, *(tuple(map(wire.plain, names)) for names in (files, marked)))

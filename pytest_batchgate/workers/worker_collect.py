@@ -1,17 +1,18 @@
 """Inside a worker: list the test files without importing one, then collect them one by one.
 
 One ordinary `perform_collect` builds the tree (testpaths, ignores, conftest hooks,
-other plugins' collectors), while every File node is answered with an empty report
-and remembered.  Collecting a file later is `genitems` on its remembered nodes.
+other plugins' collectors), while every File node is remembered instead of being
+expanded.  Collecting a file later is `genitems` on its remembered nodes.
 Calling `perform_collect` per file would not do: fixtures are bound to the nodes of
 one tree, and are gone with the next.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,36 +38,8 @@ class Gathered:
     by_key: dict[str, pytest.Item] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class NameFilter:
-    """One ``path::name`` argument: where it stands, its parts, and its text."""
-
-    place: int
-    parts: tuple[str, ...]
-    text: str
-
-    def matches(self, names: Sequence[str]) -> bool:
-        if len(names) < len(self.parts):
-            return False
-        *heads, last = self.parts
-        if list(names[: len(heads)]) != heads:
-            return False
-        name = names[len(heads)]
-        return name == last or ("[" not in last and name.partition("[")[0] == last)
-
-
-def split_argument(arg: str) -> tuple[str, tuple[str, ...]]:
-    """``path::a::b[x::y]`` -> (path, (a, "b[x::y]"))."""
-    base, bracket, parameters = arg.partition("[")
-    path, *parts = base.split("::")
-    if parts:
-        parts[-1] += bracket + parameters
-        return path, tuple(parts)
-    return arg, ()
-
-
 class FileCollector:
-    """A pytest plugin: answers for File nodes while listing, and collects them on demand."""
+    """A pytest plugin: remembers what would be collected while listing, and collects it on demand."""
 
     def __init__(self, config: pytest.Config, claims: Claims, setup: dict[str, Any]) -> None:
         self.config = config
@@ -76,9 +49,6 @@ class FileCollector:
         self.first_ids: set[str] = set(setup["first_ids"])
         self.nodes: dict[str, list[pytest.Collector | pytest.Item]] = {}
         self.gathered: dict[str, Gathered] = {}
-        self.filters: dict[str, list[NameFilter]] = {}  # by absolute path of the file
-        self.loose_reports: list[dict[str, Any]] = []
-        self._listing = False
         self._wanted: str | None = None
         self._reports: list[dict[str, Any]] = []
         self._errors = 0
@@ -87,61 +57,41 @@ class FileCollector:
     # --- listing ----------------------------------------------------------------
 
     def list_files(self, session: pytest.Session) -> list[str]:
-        """Keys of the test files, in pytest's order.  Raises UsageError as pytest does."""
-        args = self._without_names(session.config.args)
-        self._listing = not self.whole
-        try:
-            session.perform_collect(args)
-        finally:
-            self._listing = False
-        self.loose_reports, self._reports = self._reports, []
+        """Keys of the test files, in pytest's order.  Raises UsageError as pytest does.
+
+        What could not be collected (a folder whose conftest is broken) counts as a file, with
+        its error and no tests.
+        """
         if self.whole:
-            self._gather_whole(session)
+            items = session.perform_collect()
+            session.testscollected = 0
+            self._share_out(items)
         else:
-            for item in session.items:  # items that hang on a folder, not on a file
-                self.nodes.setdefault(item.nodeid.partition("::")[0], []).append(item)
+            genitems = session.genitems
+            # pytest itself walks the arguments and folders, and finds ``path::name``; only what it would
+            # expand then, importing the file, is put off.
+            session.genitems = functools.partial(self._remember, session)  # type: ignore[method-assign]
+            try:
+                session.perform_collect()
+            finally:
+                session.genitems = genitems  # type: ignore[method-assign]
+            self._share_out(())
         session.items = []
-        self._check_names(session)
-        files = list(self.gathered if self.whole else self.nodes)
+        files = list(dict.fromkeys([*self.nodes, *self.gathered]))
         if self.only_ids is not None:
-            files = [name for name in files if name in self.only_ids]
+            files = [name for name in files if name in self.only_ids or self._is_broken(name)]
         return files
 
-    def _without_names(self, args: Sequence[str]) -> list[str]:
-        """Arguments with ``::name`` cut off; the names filter their file's tests afterwards."""
-        if self.whole:
-            return list(args)
-        paths: dict[str, None] = {}
-        plain = {arg for arg in args if not split_argument(arg)[1]}
-        base = self.config.invocation_params.dir
-        for place, arg in enumerate(args):
-            path, parts = split_argument(arg)
-            paths[path] = None
-            if parts and path not in plain:
-                where = str(base / path)
-                self.filters.setdefault(where, []).append(NameFilter(place, parts, arg))
-        return list(paths)
+    def _is_broken(self, name: str) -> bool:
+        return name in self.gathered and self.gathered[name].errors > 0
 
-    def _check_names(self, session: pytest.Session) -> None:
-        """As pytest: a name that is not found is a usage error, before any test runs."""
-        for where, filters in self.filters.items():
-            names = [
-                name for name, nodes in self.nodes.items() if any(str(node.path) == where for node in nodes)
-            ]
-            found = [filter_ for name in names for filter_ in self._matched(session, name, filters)]
-            missing = [filter_ for filter_ in filters if filter_ not in found]
-            broken = any(self.gathered[name].errors for name in names if name in self.gathered)
-            if missing and not broken:
-                raise pytest.UsageError(
-                    *(
-                        f"not found: {where}::{'::'.join(f.parts)}\n(no match in any of {names})"
-                        for f in missing
-                    )
-                )
-
-    def _matched(self, session: pytest.Session, name: str, filters: list[NameFilter]) -> list[NameFilter]:
-        gathered = self.gather(session, name)
-        return [f for f in filters if any(f.matches(_names_in_file(item)) for item in gathered.items)]
+    def _remember(
+        self, session: pytest.Session, node: pytest.Item | pytest.Collector
+    ) -> Iterator[pytest.Item]:
+        if isinstance(node, (pytest.Session, pytest.Directory)):
+            yield from pytest.Session.genitems(session, node)
+        else:
+            self.nodes.setdefault(file_of(node.nodeid), []).append(node)
 
     def marked_files(self, names: Sequence[str]) -> list[str]:
         """Files whose tests may belong to a gate that their path does not tell, by a marker.
@@ -200,7 +150,6 @@ class FileCollector:
         items: list[pytest.Item] = []
         for node in self.nodes[self._wanted]:
             items.extend(session.genitems(node))
-        items = self._filter_names(items)
         session.items = items
         self.config.hook.pytest_collection_modifyitems(session=session, config=self.config, items=items)
         if self.only_ids is not None or self.first_ids:
@@ -209,20 +158,6 @@ class FileCollector:
         self.config.hook.pytest_collection_finish(session=session)
         session.testscollected += len(items)
         return True
-
-    def _filter_names(self, items: list[pytest.Item]) -> list[pytest.Item]:
-        if not self.filters or not items:
-            return items
-        filters = self.filters.get(str(items[0].path))
-        if filters is None:
-            return items
-        places = {}
-        for item in items:
-            names = _names_in_file(item)
-            place = next((f.place for f in filters if f.matches(names)), None)
-            if place is not None:
-                places[item] = place
-        return sorted(places, key=places.__getitem__)
 
     def _last_failed(self, items: list[pytest.Item]) -> None:
         """``--lf`` and ``--ff`` within one file; the controller chose the files."""
@@ -236,15 +171,20 @@ class FileCollector:
         if self.first_ids:
             items.sort(key=lambda item: item.nodeid not in self.first_ids)
 
-    def _gather_whole(self, session: pytest.Session) -> None:
-        """Every test at once; each file's share is then treated like a file collected alone."""
+    def _share_out(self, items: Sequence[pytest.Item]) -> None:
+        """What was collected in one go, as if each file had been collected alone."""
         by_file: dict[str, list[pytest.Item]] = {}
-        for item in session.items:
-            by_file.setdefault(item.nodeid.partition("::")[0], []).append(item)
-        for name, items in by_file.items():
-            self.gathered[name] = self._judge(items, 0.0)
-            self._deselected = []
-        session.testscollected = len(session.items)
+        for item in items:
+            by_file.setdefault(file_of(item.nodeid), []).append(item)
+        reports, deselected = self._reports, self._deselected
+        for name in dict.fromkeys(
+            [*by_file, *(file_of(report["nodeid"]) for report in reports), *map(file_of, deselected)]
+        ):
+            self._reports = [report for report in reports if file_of(report["nodeid"]) == name]
+            self._errors = sum(report["outcome"] == "failed" for report in self._reports)
+            self._deselected = [nodeid for nodeid in deselected if file_of(nodeid) == name]
+            self.gathered[name] = self._judge(by_file.get(name, []), 0.0)
+        self._reports, self._errors, self._deselected = [], 0, []
 
     def _judge(self, items: list[pytest.Item], duration_s: float) -> Gathered:
         gates: list[int] = []
@@ -277,13 +217,6 @@ class FileCollector:
 
     # --- hooks ------------------------------------------------------------------
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_make_collect_report(self, collector: pytest.Collector) -> pytest.CollectReport | None:
-        if not self._listing or not isinstance(collector, pytest.File):
-            return None
-        self.nodes.setdefault(collector.nodeid, []).append(collector)
-        return pytest.CollectReport(collector.nodeid, "passed", None, [])
-
     @pytest.hookimpl
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.passed:
@@ -307,11 +240,9 @@ def _names_gate(path: Path) -> bool:
         return False
 
 
-def _names_in_file(item: pytest.Item) -> list[str]:
-    """Names below the File node: classes, then the test's own."""
-    chain = item.listchain()
-    start = max((number for number, node in enumerate(chain) if isinstance(node, pytest.File)), default=-1)
-    return [node.name for node in chain[start + 1 :]]
+def file_of(nodeid: str) -> str:
+    """The file of a test's, class's or file's node id; the rootdir's own is "."."""
+    return nodeid.partition("::")[0] or "."
 
 
 def _name(gathered: Gathered) -> None:
