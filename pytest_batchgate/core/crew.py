@@ -9,6 +9,7 @@ from pytest_batchgate.core.protocol import (
     CollectedFile,
     FinishWorker,
     HaltWorker,
+    KillWorker,
     ReleaseTests,
     SpawnWorker,
     WorkerId,
@@ -35,6 +36,13 @@ def finish(state: RunState, worker: WorkerRun) -> None:
 def halt(state: RunState, worker: WorkerRun) -> None:
     worker.ending = True
     state.do(HaltWorker(worker.id))
+
+
+def drop(state: RunState, worker: WorkerRun) -> None:
+    """End a worker that is not up yet and will not be needed."""
+    worker.ending = True
+    worker.killed = True
+    state.do(KillWorker(worker.id, 0.0, "not needed"))
 
 
 def halt_all(state: RunState) -> None:
@@ -74,7 +82,8 @@ def on_worker_lost(state: RunState, event: WorkerLost) -> None:
     elif worker.ending and not units and not worker.killed:
         state.late_errors += 1  # it died in a session fixture's teardown, after its last report
     _remove(state, worker)
-    state.tell(WorkerStopped(state.now, worker.name, event.reason))
+    dropped = worker.killed and not worker.live and not units
+    state.tell(WorkerStopped(state.now, worker.name, None if dropped else event.reason))
     if not worker.ending:
         state.restarts += 1
     realm = worker.realm
@@ -109,7 +118,10 @@ def _blame(state: RunState, worker: WorkerRun, unit: Unit, index: int, reason: s
     file = unit.file
     if index != IN_COLLECTION:
         unit.out.discard(index)
-        realms.lose(state, file, index, "failed", reason=reason, worker=worker.name)
+        assert file.collected is not None
+        who = "" if worker.killed else f"worker {worker.name} "
+        words = f"{who}{reason} while running {file.collected.nodeid(index)}"
+        realms.lose(state, file, index, "failed", reason=words, worker=worker.name)
     elif unit.collecting and (known := realms.read_elsewhere(state, file.name)) is not None:
         unit.collecting = False
         for index in realms.admit_file(state, worker.realm, file, known, worker.name):
@@ -117,7 +129,8 @@ def _blame(state: RunState, worker: WorkerRun, unit: Unit, index: int, reason: s
     elif unit.collecting:
         # The file takes its importer down: it is a collection error, and is not tried again.
         unit.collecting = False
-        collected = CollectedFile(file=file.name, keys=(), gates=(), errors=1, payload=reason)
+        words = f"worker {worker.name} {reason} while collecting {file.name}"
+        collected = CollectedFile(file=file.name, keys=(), gates=(), errors=1, payload=words)
         realms.admit_file(state, worker.realm, file, collected, worker.name)
         if state.stop is None and not state.options.continue_on_collection_errors:
             stop_for_collection_error(state, 1, lost=worker.id)

@@ -241,7 +241,7 @@ def _dismiss(state: RunState) -> None:
             continue
         if not worker.live:
             if over:
-                crew.halt(state, worker)
+                crew.drop(state, worker)
         elif worker.hungry or not worker.units:
             if worker.leaving or distribute.nothing_left(state, worker):
                 crew.finish(state, worker)

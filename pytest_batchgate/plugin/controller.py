@@ -26,7 +26,7 @@ from pytest_batchgate.core.state import RunOptions
 from pytest_batchgate.core.tally import Ending, Tally
 from pytest_batchgate.plugin import garbage
 from pytest_batchgate.plugin.arguments import check_paths
-from pytest_batchgate.plugin.bridge import Bridge
+from pytest_batchgate.plugin.bridge import Bridge, writes_unicode
 from pytest_batchgate.plugin.crewing import Crewing
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.plugin.listing import Listing
@@ -38,10 +38,13 @@ from pytest_batchgate.workers.environ import run_marker, worker_trace
 from pytest_batchgate.workers.gateway import Gateways
 from pytest_batchgate.workers.guard import Guard
 from pytest_batchgate.workers.loop import Loop, Queued
+from pytest_batchgate.workers.messages import OutputPrinted
+from pytest_batchgate.workers.overhearing import Overhearing
 from pytest_batchgate.workers.pool import WorkerPool
 from pytest_batchgate.workers.process import end_marked
 
 _SHOWN_LEFTOVERS = 5
+LAST_WORDS_S = 1.0  # for output of workers that have ended; a process that a test left behind may hold the pipe
 
 
 class Controller:
@@ -64,7 +67,8 @@ class Controller:
                 worker_trace(launch.run_env, run_id=launch.run_id, slot=slot) for slot in range(launch.slots)
             ],
         )
-        self.crewing = Crewing(launch, self.pool)
+        self.overhearing = Overhearing(self.run_dir, self.inbox.put)
+        self.crewing = Crewing(launch, self.pool, self.overhearing)
         self.tally = Tally(launch.plan)
         self.bus = Bus(through=(Exit, pytest.Session.Failed))
         self.history: History | None = None
@@ -150,6 +154,7 @@ class Controller:
             runner.close(0.5)
             self.pool.close()
             self.clear_up()
+            self.hear_out(bridge)
             self.stop = loop.stopped_by
             self.judge(dispatcher)
             if listing is not None:
@@ -187,8 +192,7 @@ class Controller:
             self.bus.subscribe(listing)
             return listing
         if terminal is not None and config.option.verbose > -2:
-            encoding = getattr(terminal._tw._file, "encoding", None) or "ascii"
-            unicode = encoding.lower().replace("-", "") in {"utf8", "utf16", "utf32"}
+            unicode = writes_unicode(terminal)
             self.bus.subscribe(
                 PlainReport(terminal.write_line, width=terminal._tw.fullwidth, unicode=unicode)
             )
@@ -260,6 +264,15 @@ class Controller:
             shown = ", ".join(left[:_SHOWN_LEFTOVERS])
             shown += f" and {len(left) - _SHOWN_LEFTOVERS} more" if len(left) > _SHOWN_LEFTOVERS else ""
             self.notice(f"tests left processes behind, which have been ended: {shown}")
+
+    def hear_out(self, bridge: Bridge) -> None:
+        """What workers printed last is still on its way when they are gone."""
+        self.overhearing.settle(LAST_WORDS_S)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                queued = self.inbox.get_nowait()
+                if isinstance(queued, OutputPrinted):
+                    bridge.aside(queued)
 
     def notice(self, text: str) -> None:
         self.bus.publish(Noticed(time.monotonic() - self.began, text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_batchgate.core.model import Tests
+from pytest_batchgate.core.model import Estimates, Tests
 from pytest_batchgate.core.protocol import (
     Action,
     AssignFile,
@@ -26,8 +27,10 @@ from pytest_batchgate.core.protocol import (
 from pytest_batchgate.plugin import garbage
 from pytest_batchgate.plugin.lastfailed import LastFailed, read_last_failed
 from pytest_batchgate.plugin.launch import Launch, early_message
+from pytest_batchgate.plugin.planning import recorded_estimates
 from pytest_batchgate.plugin.nodes import Nodes
 from pytest_batchgate.workers import wire
+from pytest_batchgate.workers.overhearing import Overhearing
 from pytest_batchgate.workers.pool import WorkerPool
 
 # Options that are decided here for the whole run, or have no place in a worker.
@@ -43,18 +46,30 @@ _WORKER_OPTIONS: Mapping[str, Any] = {
     "distload": False,
     "looponfail": False,
     "tx": [],
-    "xmlpath": None,
     "collectonly": False,
 }
+UNCAPTURED = frozenset({"no", "tee-sys"})  # values of --capture with which output comes as it is printed
 # A second after the polite SIGINT the workers that still run are killed (faults: all within 7 s).
 INTERRUPT_GRACE_S = 4.0
+
+
+# A worker costs about this much CPU to start; less recorded work than this is not shared.
+SMALL_RUN_S = 0.5
+
+
+def expected_work_s(estimates: Estimates) -> float:
+    """Seconds of tests and collection by record; infinite without one."""
+    if not estimates.files:
+        return math.inf
+    return sum(estimates.files.values()) + sum(estimates.collects.values())
 
 
 class Crewing:
     """Composes worker set-ups; `order` translates actions to messages."""
 
-    def __init__(self, launch: Launch, pool: WorkerPool) -> None:
+    def __init__(self, launch: Launch, pool: WorkerPool, overhearing: Overhearing) -> None:
         self.launch = launch
+        self.overhearing = overhearing
         self.pool = pool
         self.nodes = Nodes(pool.xspecs(), launch.run_id)
         self.config: pytest.Config | None = None
@@ -62,16 +77,26 @@ class Crewing:
         self.notices: list[str] = []
         self.whole = False
         self._live: set[Any] = set()
+        self.small = False
         self._early: dict[int, dict[str, Any]] = {}
 
     def warm_up(self, config: pytest.Config) -> None:
         """As early as the plugin may: processes start while pytest still configures itself."""
-        for slot in range(self.first_workers() or self.launch.slots):
-            early = self._early[slot] = early_message(self.launch, config, slot, {})
+        self.small = expected_work_s(recorded_estimates(config)) < SMALL_RUN_S
+        for slot in range(min(self.first_workers() or self.launch.slots, self.launch.slots)):
+            early = self._early[slot] = self._early_message(config, slot, {})
             self.pool.warm(slot, early)
+
+    def _early_message(self, config: pytest.Config, slot: int, env: Mapping[str, str]) -> dict[str, Any]:
+        early = early_message(self.launch, config, slot, env)
+        if config.known_args_namespace.capture in UNCAPTURED:
+            early["output"] = self.overhearing.pipe(f"gw{slot}")
+        return early
 
     def first_workers(self) -> int | None:
         """How many workers to start unasked: no more than typed files could employ."""
+        if self.small:
+            return 1
         paths = self.launch.typed.paths
         if not paths or any("::" not in path and not path.endswith(".py") for path in paths):
             return None
@@ -89,7 +114,7 @@ class Crewing:
         assert self.config is not None
         slot = action.slot
         warm = not action.env and slot in self._early
-        early = self._early.pop(slot) if warm else early_message(self.launch, self.config, slot, action.env)
+        early = self._early.pop(slot) if warm else self._early_message(self.config, slot, action.env)
         self._live.add(action.worker)
         self.pool.spawn(action.worker, slot, early, self.setup(slot), warm=warm)
 

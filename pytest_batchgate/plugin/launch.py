@@ -118,6 +118,7 @@ def early_message(launch: Launch, config: pytest.Config, slot: int, env: Mapping
         "args": [str(arg) for arg in config.invocation_params.args],
         "env": {name: value for name, value in environment.items() if os.environ.get(name) != value},
         "unset": [name for name in os.environ if name not in environment],
+        "output": None,
     }
 
 

@@ -53,7 +53,7 @@ def passed_reports(
     for name in rest:
         keywords[_parameters(nodeid) if name is None else name] = 1
     setup = pytest.TestReport(
-        nodeid, location, keywords, "passed", None, "setup", (), took0, start0, start0 + took0  # type: ignore[arg-type]
+        nodeid, location, keywords, "passed", None, "setup", (), took0, start0, start0 + took0
     )
     setup.worker_id = worker  # type: ignore[attr-defined]  # as xdist's workers mark theirs
     return setup, _phase(setup, "call", start1, took1), _phase(setup, "teardown", start2, took2)
@@ -172,4 +172,3 @@ def warning_message(data: Mapping[str, Any]) -> warnings.WarningMessage:
         lineno=data["lineno"],
         line=data["line"],
     )
-

@@ -13,8 +13,6 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePath
 
-from pytest_batchgate.core.model import GateName
-
 # With these a program sets variables, paths and outputs of the GitHub job around it.
 _HIDDEN = frozenset({"GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_STATE"})
 _HIDDEN_PREFIX = "ACTIONS_"
@@ -66,7 +64,7 @@ def gate_environment(
     base: Mapping[str, str],
     *,
     run_id: str,
-    gate: GateName,
+    gate: str,
     slots: tuple[int, ...],
     attempt: int,
     output: str,

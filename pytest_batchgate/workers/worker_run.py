@@ -259,7 +259,7 @@ class TestRunner:
             if len(report.__dict__) != 11 or not _STANDARD.issuperset(report.__dict__):
                 return None
             times += (report.start, report.duration)
-        rest = tuple(reports[2].keywords)[1:]
+        rest: tuple[str | None, ...] = tuple(reports[2].keywords)[1:]
         callspec = getattr(item, "callspec", None)
         if callspec is not None:  # its id is a keyword too, and would make every test's keywords unique
             own = callspec.id

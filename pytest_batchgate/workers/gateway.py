@@ -1,0 +1,170 @@
+"""Starting worker processes: an interpreter each, on its way up before anyone knows what it will do.
+
+Imports little, because the first process is started before the configuration is
+read.  execnet's own `Group.makegateway` is used for all specs but plain popen: there
+the process is ours from its first moment (to kill, to mark), and leaves nothing
+to wait for at exit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import execnet
+from execnet import gateway_bootstrap, gateway_io
+
+# What runs in the worker before anything can be imported: sys.path comes first.
+_BOOTSTRAP = """
+import sys
+sys.path[:] = channel.receive()
+from pytest_batchgate.workers.worker import serve
+import atexit, os, traceback
+code = 1
+try:
+    serve(channel)
+    code = 0
+except BaseException:
+    traceback.print_exc()
+try:
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+finally:
+    os._exit(code)
+"""
+_ENV = "/usr/bin/env"
+
+
+class Starting:
+    """A process on its way up.  ``ready`` is set once ``channel`` or ``error`` is there."""
+
+    def __init__(self, spec: str, marks: Sequence[str]) -> None:
+        self.spec = spec
+        self.marks = tuple(marks)
+        self.ready = threading.Event()
+        self.process: Any = None  # subprocess.Popen; None while it is not there, and if it runs elsewhere
+        self.gateway: Any = None
+        self.channel: Any = None
+        self.error: str | None = None
+        self.on_process: Callable[[int], None] | None = None
+        self._early: bytes | None = None
+        self._doomed = False
+        self._lock = threading.Lock()
+
+    def tell(self, early: bytes) -> None:
+        """The first message, as soon as the process can take it."""
+        with self._lock:
+            if self.channel is None:
+                self._early = early
+                return
+        with contextlib.suppress(OSError):
+            self.channel.send(early)
+
+    def kill(self) -> None:
+        """End it, however far it has come.  Nobody hears of it."""
+        with self._lock:
+            self._doomed = True
+            process = self.process
+        if process is not None:
+            _kill(process)
+
+    def claimed(self, on_process: Callable[[int], None]) -> None:
+        """``on_process`` is told the process id, now or as soon as there is one."""
+        with self._lock:
+            self.on_process = on_process
+            process = self.process
+        if process is not None:
+            on_process(process.pid)
+
+    def boot(self, sys_path: list[str], number: int) -> None:
+        """In a thread."""
+        try:
+            self._connect(number)
+            channel = self.gateway.remote_exec(_BOOTSTRAP)
+            channel.send(sys_path)
+            with self._lock:
+                if self._early is not None:
+                    channel.send(self._early)
+                self.channel = channel
+        except Exception as exc:  # noqa: BLE001 (execnet raises what it meets)
+            self.error = f"could not be started: {type(exc).__name__}: {exc}"
+        finally:
+            self.ready.set()
+
+    def _connect(self, number: int) -> None:
+        spec = execnet.XSpec(f"{self.spec}//id=worker-{number}")
+        if not spec.popen or spec.chdir or spec.nice or spec.env:
+            group = execnet.Group(execmodel="main_thread_only")
+            self.gateway = group.makegateway(spec)
+            self._born(getattr(self.gateway._io, "popen", None))
+            return
+        spec.execmodel = "main_thread_only"
+        args = gateway_io.popen_args(spec)
+        if self.marks and os.access(_ENV, os.X_OK):
+            # In its environment from the start: what a process sets later is not seen from outside.
+            args = [_ENV, *self.marks, *args]
+        io = gateway_io.Popen2IOMaster(args, execnet.gateway_base.get_execmodel("main_thread_only"))
+        self._born(io.popen)
+        self.gateway = gateway_bootstrap.bootstrap(io, spec)
+        self.gateway.spec = spec
+
+    def _born(self, process: Any) -> None:
+        with self._lock:
+            self.process = process
+            doomed, on_process = self._doomed, self.on_process
+        if process is not None:
+            if doomed:
+                _kill(process)
+            if on_process is not None:
+                on_process(process.pid)
+
+
+def _kill(process: Any) -> None:
+    with contextlib.suppress(OSError):
+        process.kill()
+        process.wait(2.0)
+
+
+class Gateways:
+    """Counts and starts processes; `close` ends those that nobody took."""
+
+    def __init__(self, sys_path: Sequence[str] | None = None) -> None:
+        self._sys_path = list(sys.path if sys_path is None else sys_path)
+        self._count = 0
+        self._waiting: dict[int, Starting] = {}
+
+    def boot(self, spec: str, marks: Sequence[str] = ()) -> Starting:
+        """Start a process; returns at once.  ``marks``: NAME=VALUE entries of its environment."""
+        self._count += 1
+        starting = Starting(spec, marks)
+        threading.Thread(
+            target=starting.boot,
+            args=(self._sys_path, self._count),
+            name=f"batchgate-boot-{self._count}",
+            daemon=True,
+        ).start()
+        return starting
+
+    def keep(self, slot: int, starting: Starting) -> None:
+        """Put a process aside for a slot's first worker."""
+        self._waiting[slot] = starting
+
+    def take(self, slot: int) -> Starting | None:
+        """The process that was put aside for the slot, if any."""
+        return self._waiting.pop(slot, None)
+
+    def kept(self, slot: int) -> Starting | None:
+        return self._waiting.get(slot)
+
+    def close(self) -> None:
+        for starting in self._waiting.values():
+            starting.kill()
+        self._waiting.clear()
