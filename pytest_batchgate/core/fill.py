@@ -209,7 +209,8 @@ def _feed(state: RunState, *, spare: int) -> None:
         and slot.worker.live
         and not (slot.worker.ending or slot.worker.leaving)
     ]
-    crewed.sort(key=lambda worker: worker.rest_s())
+    # Who stands still comes first: what it steals must not go to whom it was stolen from.
+    crewed.sort(key=lambda worker: (bool(worker.units) and not worker.hungry, worker.rest_s()))
     fed = crewed[spare:]
     progress = True
     while progress:

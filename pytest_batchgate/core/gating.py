@@ -356,7 +356,10 @@ def _users(state: RunState, run: GateRun) -> list[GateRun]:
 
 def _unneeded(state: RunState, run: GateRun) -> bool:
     """Whether nobody uses the service any more, tests that named it in a marker included."""
-    return all(user.ended for user in _users(state, run)) and not state.asks_for(run.name)
+    if not all(user.ended for user in _users(state, run)) or state.asks_for(run.name):
+        return False
+    # One that holds a mutex is not kept on the chance: what waits for the mutex may be the asker.
+    return bool(run.gate.resources) or not state.may_ask()
 
 
 def is_wanted(state: RunState, run: GateRun) -> bool:

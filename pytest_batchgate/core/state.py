@@ -199,6 +199,14 @@ class RunState:
                 return True
         return False
 
+    def may_ask(self) -> bool:
+        """Whether tests may turn up whose markers name a gate."""
+        if self.stopping or self.options.collect_only:
+            return False
+        if not any(run.claim is not None and not run.ended for run in self.gates.values()):
+            return False
+        return not self.listed or not self.marked <= self.known
+
     def testing(self) -> bool:
         """Whether any test is out with a worker."""
         return any(worker.units for worker in self.workers.values())
