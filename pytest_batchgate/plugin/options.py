@@ -84,7 +84,9 @@ def add_options(parser: pytest.Parser) -> None:
             help="stop the run when a required gate fails" if value else "undo a fail-fast of the configuration",
         )
     for dest, (flag, metavar, text) in _VALUES.items():
-        group.addoption(flag, action="store", default=None, dest=dest, metavar=metavar, help=text)
+        # "?" lets a bare option through the first parse; `fill_in_optional_values` comes before the second.
+        bare = {"nargs": "?", "const": OPTIONAL_VALUES[flag]} if flag in OPTIONAL_VALUES else {}
+        group.addoption(flag, action="store", default=None, dest=dest, metavar=metavar, help=text, **bare)
     for dest, (flag, metavar, text) in _LISTS.items():
         group.addoption(flag, action="append", default=None, dest=dest, metavar=metavar, help=text)
 
