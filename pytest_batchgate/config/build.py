@@ -97,7 +97,7 @@ def _kind(place: Place, given: Mapping[str, Place], defaults: Mapping[str, Place
 def _command(values: dict[str, Any]) -> Command:
     run: RunValue = values.pop("run")
     fields = {key.replace("-", "_"): values.pop(key) for key in _COMMAND_KEYS if key in values}
-    return Command(argv=run.argv, shell=run.shell, **fields)
+    return Command(argv=run.argv, shell=run.shell, **fields)  # nosec B604 (a value, not a call of a shell)
 
 
 def _tests(values: dict[str, Any]) -> Tests:

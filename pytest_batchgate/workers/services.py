@@ -137,7 +137,7 @@ def _listeners(port: int) -> list[tuple[int, str]]:
     for connection in connections:
         if connection.status != psutil.CONN_LISTEN or not connection.laddr or connection.laddr.port != port:
             continue
-        if connection.laddr.ip.removeprefix("::ffff:") not in {"0.0.0.0", "127.0.0.1", "::", "::1"}:  # noqa: S104
+        if connection.laddr.ip.removeprefix("::ffff:") not in {"0.0.0.0", "127.0.0.1", "::", "::1"}:  # noqa: S104  # nosec B104
             continue
         pid = connection.pid or -1
         try:

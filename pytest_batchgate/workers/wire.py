@@ -29,7 +29,7 @@ MISSING: Final = "M"  # (unit, indexes)
 HUNGRY: Final = "H"  # ()
 KEYWORDS: Final = "K"  # (number, names): report keywords, sent once and then named by number
 WARNING: Final = "W"  # (dict,)
-OUTPUT: Final = "O"  # (text,)
+JUNIT: Final = "J"  # (node id | None, name, value): an attribute of a test's case, or a property of the suite
 REPORTS: Final = "P"  # ([serialized report, ...]): collect reports outside of any file
 INTERNAL: Final = "I"  # (text,)
 USAGE: Final = "E"  # (text,)
@@ -46,6 +46,8 @@ PARK: Final = "park"
 FINISH: Final = "finish"
 HALT: Final = "halt"
 
+SHOWN: Final = "$batchgate_shown"  # a key of serialized reports whose text is a thing that shows itself
+
 _BUILTIN = (str, int, float, bool, bytes, type(None))
 
 
@@ -55,7 +57,8 @@ def encode(messages: list[Message]) -> bytes:
 
 def decode(data: bytes) -> list[Message]:
     """Raises ValueError (EOFError, TypeError) for what `encode` did not write."""
-    messages = marshal.loads(data)  # noqa: S302 (a worker of our own, which could run any code anyway)
+    # Of a worker of our own, which could run any code anyway.
+    messages = marshal.loads(data)  # noqa: S302  # nosec B302
     if type(messages) is not list:
         raise ValueError("not a batch of messages")
     return messages
