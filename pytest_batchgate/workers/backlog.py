@@ -39,8 +39,11 @@ class Orders:
 
 @dataclass(eq=False)
 class Backlog(Generic[T]):
-    """Thread-safe.  ``released`` is called under the lock, so that what it sends precedes
-    anything the main thread says of the unit afterwards."""
+    """Thread-safe.
+
+    ``released`` is called under the lock, so that what it sends precedes anything
+    the main thread says of the unit afterwards.
+    """
 
     released: Callable[[int, tuple[int, ...], bool], Any]
     units: deque[WorkUnit[T]] = field(default_factory=deque)
@@ -96,7 +99,10 @@ class Backlog(Generic[T]):
             return unit
 
     def prepared(self, unit: WorkUnit[T], find_jobs: Callable[[], list[tuple[int, int, T]]]) -> None:
-        """The unit's file is collected.  ``find_jobs`` is called under the lock: nothing is released meanwhile."""
+        """The unit's file is collected.
+
+        ``find_jobs`` is called under the lock, so that nothing is released meanwhile.
+        """
         with self.changed:
             unit.jobs = deque(find_jobs())
 

@@ -136,8 +136,9 @@ def _read_traits(item: pytest.Item, traits: dict[str, Any]) -> None:
         serial += [str(name) for name in mark.args] or [""]
     if serial:
         traits["serial"] = sorted(set(serial))
-    groups = []
-    for mark in item.iter_markers("xdist_group"):
-        groups.append(str(mark.args[0] if mark.args else mark.kwargs.get("name", DEFAULT_GROUP)))
+    groups = [
+        str(mark.args[0] if mark.args else mark.kwargs.get("name", DEFAULT_GROUP))
+        for mark in item.iter_markers("xdist_group")
+    ]
     if groups:
         traits["group"] = "_".join(sorted(set(groups)))
