@@ -9,17 +9,20 @@ terminal's counting in bulk.  `BATCHGATE_BRIDGE=plain` forces the first.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from _pytest.junitxml import xml_key
 from _pytest.terminal import TerminalReporter
 
 from pytest_batchgate.core.events import Event, FileWasCollected, TestsWereRun, TestWasLost, WorkerStarted
 from pytest_batchgate.core.protocol import CollectedFile, StopAsked
 from pytest_batchgate.plugin import rebuild
 from pytest_batchgate.plugin.nodes import Nodes
+from pytest_batchgate.report.words import harmless
 from pytest_batchgate.workers import messages as side
 
 # Implementations that do nothing for a passed report, by the module that defines them.
@@ -43,6 +46,8 @@ class Bridge:
         self._terminal: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         self._quiet = self._terminal is not None and self.config.option.verbose <= 0
         self._muted = False
+        self._properties: Counter[tuple[str, str, str]] = Counter()
+        self._unicode = self._terminal is not None and writes_unicode(self._terminal)
         if self._terminal is not None and self._quiet:
             self._terminal.showfspath = False
             self._terminal._show_progress_info = False
@@ -173,6 +178,8 @@ class Bridge:
                 self._warn(data)
             case side.OutputPrinted(worker, text):
                 self._print(worker, text)
+            case side.JunitNoted():
+                self._note_in_junit(message)
             case side.LooseReports(_, reports):
                 self._loose(reports)
             case side.WorkerOutput(worker, data):
@@ -224,7 +231,26 @@ class Bridge:
     def _print(self, worker: str, text: str) -> None:
         if self._terminal is not None:
             for line in text.splitlines():
-                self._terminal.write_line(f"[{worker}] {line}")
+                self._terminal.write_line(f"[{worker}] {harmless(line, unicode=self._unicode)}".rstrip())
+
+    def _note_in_junit(self, note: side.JunitNoted) -> None:
+        xml: Any = self.config.stash.get(xml_key, None)
+        if xml is None:
+            return
+        if note.nodeid is not None:
+            xml.node_reporter(note.nodeid).add_attribute(note.name, note.value)
+            return
+        # Every worker's session fixtures say the same: it counts as often as one of them said it.
+        key = (note.worker, note.name, note.value)
+        self._properties[key] += 1
+        if self._properties[key] > xml.global_properties.count((note.name, note.value)):
+            xml.add_global_property(note.name, note.value)
+
+
+def writes_unicode(terminal: Any) -> bool:
+    """Whether the terminal's stream can take characters beyond ASCII."""
+    encoding = getattr(terminal._tw._file, "encoding", None) or "ascii"
+    return encoding.lower().replace("-", "") in {"utf8", "utf16", "utf32"}
 
 
 def _only_modules(hook: Any, modules: frozenset[str], own: object = None) -> bool:

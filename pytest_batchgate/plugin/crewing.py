@@ -27,8 +27,8 @@ from pytest_batchgate.core.protocol import (
 from pytest_batchgate.plugin import garbage
 from pytest_batchgate.plugin.lastfailed import LastFailed, read_last_failed
 from pytest_batchgate.plugin.launch import Launch, early_message
-from pytest_batchgate.plugin.planning import recorded_estimates
 from pytest_batchgate.plugin.nodes import Nodes
+from pytest_batchgate.plugin.planning import recorded_estimates
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.overhearing import Overhearing
 from pytest_batchgate.workers.pool import WorkerPool

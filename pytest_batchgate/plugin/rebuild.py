@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from _pytest._code.code import TerminalRepr
+from _pytest._io import TerminalWriter
+from _pytest.reports import CollectErrorRepr
 
 from pytest_batchgate.core.protocol import CollectedFile
-from pytest_batchgate.workers.wire import derived_domain
+from pytest_batchgate.workers.wire import SHOWN, derived_domain
 
 Location = tuple[str, "int | None", str]
 
@@ -87,7 +90,7 @@ def full_reports(config: pytest.Config, data: list[dict[str, Any]], worker: str)
     for entry in data:
         nodeid = str(entry.get("nodeid", entry.get("_id", "")))
         try:
-            report = config.hook.pytest_report_from_serializable(config=config, data=dict(entry))
+            report = _from_serializable(config, entry)
         except Exception as exc:  # noqa: BLE001 (a plugin's hook may raise anything)
             report = None
             why = f"its report could not be rebuilt: {type(exc).__name__}: {exc}"
@@ -98,6 +101,29 @@ def full_reports(config: pytest.Config, data: list[dict[str, Any]], worker: str)
         report.worker_id = worker
         reports.append(report)
     return reports
+
+
+def _from_serializable(config: pytest.Config, entry: Mapping[str, Any]) -> Any:
+    data = dict(entry)
+    shown = data.pop(SHOWN, False)
+    report = config.hook.pytest_report_from_serializable(config=config, data=data)
+    if shown and report is not None:
+        is_collecting = isinstance(report, pytest.CollectReport)
+        report.longrepr = CollectErrorRepr(report.longrepr) if is_collecting else _Shown(report.longrepr)
+    return report
+
+
+class _Shown(TerminalRepr):
+    """What a worker's object had shown of itself."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+    def toterminal(self, tw: TerminalWriter) -> None:
+        tw.line(self.text)
 
 
 def lost_report(
@@ -147,7 +173,7 @@ def collect_reports(config: pytest.Config, collected: CollectedFile) -> list[Any
 def rebuild_collect_reports(config: pytest.Config, data: list[dict[str, Any]]) -> list[Any]:
     reports = []
     for entry in data:
-        report = config.hook.pytest_report_from_serializable(config=config, data=dict(entry))
+        report = _from_serializable(config, entry)
         if report is None:
             report = pytest.CollectReport(str(entry.get("nodeid", "")), "failed", "unreadable report", [])
         reports.append(report)

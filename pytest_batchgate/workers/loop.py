@@ -14,10 +14,10 @@ from typing import Protocol, TypeAlias
 from pytest_batchgate.core.dispatch import Dispatcher, Step
 from pytest_batchgate.core.events import Event
 from pytest_batchgate.core.protocol import Action, Input, StopAsked, TimePassed
-from pytest_batchgate.workers.messages import SideMessage
+from pytest_batchgate.workers.messages import OutputPrinted, SideMessage
 from pytest_batchgate.workers.pool import Arrival, WorkerPool
 
-Queued: TypeAlias = Arrival | Input
+Queued: TypeAlias = Arrival | OutputPrinted | Input
 
 # The longest sleep: signals that only set a flag are noticed within it.
 _MAX_WAIT_S = 60.0
@@ -79,6 +79,9 @@ class Loop:
             queued = self.inbox.get(timeout=timeout)
         except queue.Empty:
             return [TimePassed()]
+        if isinstance(queued, OutputPrinted):
+            self.aside(queued)
+            return []
         if not isinstance(queued, Arrival):
             return [queued]
         inputs: list[Input] = []

@@ -35,8 +35,20 @@ class WarningRaised:
 
 @dataclass(frozen=True, slots=True)
 class OutputPrinted:
+    """Lines that pytest did not capture, without the last one's end."""
+
     worker: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class JunitNoted:
+    """An attribute that a test adds to its case in the JUnit report; a property of the suite without ``nodeid``."""
+
+    worker: str
+    nodeid: str | None
+    name: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +102,7 @@ SideMessage: TypeAlias = (
     | KeywordsNamed
     | WarningRaised
     | OutputPrinted
+    | JunitNoted
     | LooseReports
     | WorkerUsageError
     | WorkerInternalError

@@ -83,8 +83,8 @@ def _aside(kind: str, rest: list[Any], name: str) -> side.SideMessage:
         return side.KeywordsNamed(name, rest[0], rest[1])
     if kind == wire.WARNING:
         return side.WarningRaised(name, rest[0])
-    if kind == wire.OUTPUT:
-        return side.OutputPrinted(name, rest[0])
+    if kind == wire.JUNIT:
+        return side.JunitNoted(name, *rest)
     if kind == wire.REPORTS:
         return side.LooseReports(name, tuple(rest[0]))
     if kind == wire.USAGE:

@@ -22,8 +22,10 @@ from _pytest.config import _prepareconfig
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.backlog import Backlog, WorkUnit
 from pytest_batchgate.workers.outbox import Outbox
+from pytest_batchgate.workers.overhearing import speak_into
 from pytest_batchgate.workers.worker_claims import Claims
 from pytest_batchgate.workers.worker_collect import FileCollector
+from pytest_batchgate.workers.worker_junit import relay_junit
 from pytest_batchgate.workers.worker_run import TestRunner
 
 # True only while a worker's own configuration is parsed: our plugin then stands back.
@@ -70,6 +72,8 @@ def _prepare(early: dict[str, Any]) -> pytest.Config:
     for name in early["unset"]:
         os.environ.pop(name, None)
     os.environ.update(early["env"])
+    if early["output"] is not None:
+        speak_into(early["output"])
     preparing = True
     try:
         return _prepareconfig(list(early["args"]), None)
@@ -97,6 +101,7 @@ class WorkerSession:
         self.outbox = outbox
         self.setup = setup
         self.backlog: Backlog[pytest.Item] = Backlog(released=self._released)
+        relay_junit(config, outbox)
         _adjust_options(config, setup)
         config.workerinput = setup["workerinput"]  # type: ignore[attr-defined]  # what xdist's plugins read
         config.workeroutput = {}  # type: ignore[attr-defined]
@@ -113,6 +118,7 @@ class WorkerSession:
             exitstatus = self.config.hook.pytest_cmdline_main(config=self.config)
         except pytest.UsageError as exc:  # pytest shows these outside of the session
             exitstatus = pytest.ExitCode.USAGE_ERROR
+            self.outbox.put(wire.REPORTS, self.collector.pending_reports())
             self.outbox.put(wire.USAGE, wire.plain("\n".join(map(str, exc.args))))
         except BaseException as exc:  # noqa: BLE001 (nobody is left to take it)
             exitstatus = pytest.ExitCode.INTERNAL_ERROR

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest._code.code import TerminalRepr
 
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.worker_claims import Claims
@@ -81,6 +82,10 @@ class FileCollector:
         if self.only_ids is not None:
             files = [name for name in files if name in self.only_ids or self._is_broken(name)]
         return files
+
+    def pending_reports(self) -> list[dict[str, Any]]:
+        """What went wrong in a collection that never came to its end."""
+        return self._reports
 
     def _is_broken(self, name: str) -> bool:
         return name in self.gathered and self.gathered[name].errors > 0
@@ -221,8 +226,7 @@ class FileCollector:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.passed:
             return
-        data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
-        self._reports.append(wire.plain(data))
+        self._reports.append(serialized(self.config, report))
         self._errors += report.failed
 
     @pytest.hookimpl
@@ -238,6 +242,19 @@ def _names_gate(path: Path) -> bool:
         return _GATE_MARKER.search(path.read_bytes()) is not None
     except OSError:
         return False
+
+
+def serialized(config: pytest.Config, report: pytest.CollectReport | pytest.TestReport) -> dict[str, Any]:
+    """A report as builtins; may raise what plugins raise.
+
+    pytest turns what shows itself (an error of collection, a missing fixture) into text, which
+    it then takes for the failure's message; `wire.SHOWN` tells them apart.
+    """
+    data = config.hook.pytest_report_to_serializable(config=config, report=report)
+    if isinstance(data.get("longrepr"), str) and isinstance(report.longrepr, TerminalRepr):
+        data[wire.SHOWN] = True
+    plain: dict[str, Any] = wire.plain(data)
+    return plain
 
 
 def file_of(nodeid: str) -> str:

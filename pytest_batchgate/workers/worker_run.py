@@ -19,7 +19,7 @@ import pytest
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.backlog import Backlog, WorkUnit
 from pytest_batchgate.workers.outbox import Outbox
-from pytest_batchgate.workers.worker_collect import FileCollector, Gathered
+from pytest_batchgate.workers.worker_collect import FileCollector, Gathered, serialized
 
 IN_COLLECTION = -1
 STANDSTILL = struct.Struct("<qqd")  # unit, index, when it began (epoch, seconds)
@@ -273,16 +273,13 @@ class TestRunner:
     def serialize(self, report: pytest.TestReport) -> dict[str, Any]:
         """Total: a report that cannot be sent becomes an error of its test."""
         try:
-            data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
-            plain: dict[str, Any] = wire.plain(data)
+            return serialized(self.config, report)
         except Exception as exc:  # noqa: BLE001 (a plugin's hook may raise anything)
             report.outcome = "failed"
             report.longrepr = f"the report of this test cannot be sent: {type(exc).__name__}: {exc}"
             report.sections = []
             report.user_properties = []
-            data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
-            plain = wire.plain(data)
-        return plain
+            return serialized(self.config, report)
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
