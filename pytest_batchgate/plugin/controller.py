@@ -37,11 +37,11 @@ from pytest_batchgate.workers.commands import CommandRunner
 from pytest_batchgate.workers.environ import run_marker, worker_trace
 from pytest_batchgate.workers.gateway import Gateways
 from pytest_batchgate.workers.guard import Guard
+from pytest_batchgate.workers.leftovers import end_marked
 from pytest_batchgate.workers.loop import Loop, Queued
 from pytest_batchgate.workers.messages import OutputPrinted
 from pytest_batchgate.workers.overhearing import Overhearing
 from pytest_batchgate.workers.pool import WorkerPool
-from pytest_batchgate.workers.process import end_marked
 
 _SHOWN_LEFTOVERS = 5
 LAST_WORDS_S = 1.0  # for output of workers that have ended; a process that a test left behind may hold the pipe
@@ -148,7 +148,7 @@ class Controller:
         for text in self.crewing.notices:
             self.bus.publish(Noticed(0.0, text))
         try:
-            with self.signals(loop), garbage.paused():
+            with self.signals(), garbage.paused():
                 loop.run()
         finally:
             runner.close(0.5)
@@ -220,7 +220,7 @@ class Controller:
         return self.run_dir
 
     @contextlib.contextmanager
-    def signals(self, loop: Loop) -> Iterator[None]:
+    def signals(self) -> Iterator[None]:
         """Ctrl-C, SIGTERM and SIGHUP end the run in order; a second one ends it at once."""
         if threading.current_thread() is not threading.main_thread():
             yield

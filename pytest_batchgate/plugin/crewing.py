@@ -171,8 +171,8 @@ class Crewing:
                 self.pool.send(worker, wire.FINISH)
             case HaltWorker(worker):
                 self.pool.send(worker, wire.HALT)
-            case KillWorker(worker, grace_s, _):
-                self.pool.kill(worker, grace_s)
+            case KillWorker(worker, grace_s, reason):
+                self.pool.kill(worker, grace_s, reason=reason)
             case SpawnWorker() | StartCommand() | StopCommand():
                 raise AssertionError(action)
             case _:

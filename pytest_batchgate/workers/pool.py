@@ -58,6 +58,7 @@ class Handle:
     up: bool = False
     ended: bool = False
     lost: bool = False
+    doom: str | None = None  # why it was killed by us
     pipe_closed: threading.Event = field(default_factory=threading.Event)
 
 
@@ -155,7 +156,8 @@ class WorkerPool:
             handle.pipe_closed.wait()
             reason = "lost its connection"
         else:
-            reason = _how_it_ended(process.wait())
+            code = process.wait()
+            reason = handle.doom or _how_it_ended(code)
             self._guard.drop(process.pid)
             handle.pipe_closed.wait(_LAST_WORDS_S)
         if not handle.ended:
@@ -225,11 +227,19 @@ class WorkerPool:
 
     # --- ending -----------------------------------------------------------------
 
-    def kill(self, worker: WorkerId, grace_s: float, *, first: signal.Signals = signal.SIGTERM) -> None:
-        """``first`` to the worker's process group, SIGKILL after ``grace_s``."""
+    def kill(
+        self,
+        worker: WorkerId,
+        grace_s: float,
+        *,
+        reason: str | None = None,
+        first: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        """``first`` to the worker's process group, SIGKILL after ``grace_s``; its loss tells ``reason``."""
         handle = self._handles.get(worker)
         if handle is None or handle.ended or handle.lost:
             return
+        handle.doom = handle.doom or reason
         if grace_s <= 0:
             self._drop(handle)
             return

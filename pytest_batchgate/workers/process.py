@@ -276,22 +276,6 @@ def end_all(tree: Tree, *, grace_s: float, limit_s: float = 5.0) -> list[Proc]:
     return left
 
 
-def end_marked(marker: bytes, *, leeway_s: float = 0.2, grace_s: float = 0.5) -> tuple[str, ...]:
-    """End every process that this one, or one of its descendants, has started with the marker.
-
-    Those that go within ``leeway_s`` by themselves are not meant.  Returns descriptions of the others.
-    """
-    tree = Tree(NOBODY, marker)
-    left = tree.members()
-    if left:
-        wait_gone(left, time.monotonic() + leeway_s)
-        left = tree.members()
-    names = tuple(describe(proc) for proc in left)
-    if left:
-        end_all(tree, grace_s=grace_s)
-    return names
-
-
 # --- the first process --------------------------------------------------------
 
 
