@@ -18,8 +18,7 @@ CONTROLLER = "batchgate-controller"
 
 _MARKERS = (
     "gate(name, *, needs=()): the test belongs to that gate, and waits for the gates in needs too",
-    "depends_on(*targets): run only after these tests (node ids, or names in the same class or module)"
-    " and gates ('gate:NAME') have passed",
+    "depends_on(*targets): run only after these tests and gates ('gate:NAME') have passed",
     "serial(name): never beside another test of the run, or of that name",
     "xdist_group(name): keep the tests of this name on one worker",
 )

@@ -31,7 +31,7 @@ _FLAGS = {
 }
 _VALUES = {
     "batch_select": ("--batch-select", "LIST", "gates to run: NAME, tag:NAME, stage:NAME, no:NAME"),
-    "batch_workers": ("--batch-workers", "N|auto", "workers in the pool; 0: everything in turn in one worker"),
+    "batch_workers": ("--batch-workers", "N|auto", "workers in the pool; 0: all in turn in one worker"),
     "batch_config": ("--batch-config", "FILE", "the configuration file"),
     "batch_profile": ("--batch-profile", "NAME", "a profile of the configuration to merge over the rest"),
     "batch_plan": ("--batch-plan", "FORMAT", "print what would run (text, json, mermaid, matrix) and stop"),
@@ -81,10 +81,10 @@ def add_options(parser: pytest.Parser) -> None:
             const=value,
             default=None,
             dest="batch_fail_fast",
-            help="stop the run when a required gate fails" if value else "undo a fail-fast of the configuration",
+            help="stop when a required gate fails" if value else "undo a fail-fast of the configuration",
         )
     for dest, (flag, metavar, text) in _VALUES.items():
-        # "?" lets a bare option through the first parse; `fill_in_optional_values` comes before the second.
+        # "?": the first parse meets bare options, before `fill_in_optional_values`.
         bare = {"nargs": "?", "const": OPTIONAL_VALUES[flag]} if flag in OPTIONAL_VALUES else {}
         group.addoption(flag, action="store", default=None, dest=dest, metavar=metavar, help=text, **bare)
     for dest, (flag, metavar, text) in _LISTS.items():
