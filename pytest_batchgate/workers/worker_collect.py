@@ -104,7 +104,7 @@ class FileCollector:
         Judged by their text, so that no gate ends before such a file was collected.  Hooks of a
         conftest may add markers too, to any test below it.
         """
-        if len(self.claims.claims) == 1 and not self.claims.claims[0].paths:
+        if len(self.claims.all_gates) == 1 and not self.claims.claims[0].paths:
             return []
         plugins = self.config.pluginmanager.get_plugins()
         conftests = [
