@@ -192,12 +192,10 @@ class RunState:
 
     def asks_for(self, service: GateName) -> bool:
         """Whether a test that has not ended names the gate in a marker."""
-        for target in self.targets.values():
-            if target.gate == service and any(
-                target in special.targets for special in (*self.specials, *self.specials_out.values())
-            ):
-                return True
-        return False
+        text = f"gate:{service}"
+        return any(
+            text in special.traits.depends_on for special in (*self.specials, *self.specials_out.values())
+        )
 
     def may_ask(self) -> bool:
         """Whether tests may turn up whose markers name a gate."""
