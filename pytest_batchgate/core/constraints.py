@@ -14,7 +14,8 @@ from pytest_batchgate.core.ledger import FileRun, Realm
 from pytest_batchgate.core.model import GateName
 from pytest_batchgate.core.protocol import UnitId
 from pytest_batchgate.core.realms import PASSING, lose
-from pytest_batchgate.core.state import RunState, Special, Target, WorkerRun
+from pytest_batchgate.core.specials import Special, Target
+from pytest_batchgate.core.state import RunState, WorkerRun
 
 ALONE = ""  # the serial name that excludes every other test of the run
 
@@ -23,9 +24,11 @@ Picked = tuple[FileRun, list[int], tuple[str, ...]]  # file, indexes, mutexes
 
 def register(state: RunState) -> None:
     """Give new specials their targets."""
-    for special in state.specials:
-        if special.traits.depends_on and not special.targets:
-            special.targets = [target_for(state, special, text) for text in special.traits.depends_on]
+    fresh, state.specials.fresh = state.specials.fresh, []
+    for special in fresh:
+        if special in state.specials:
+            texts = special.traits.depends_on
+            state.specials.bind(special, [target_for(state, special, text) for text in texts])
 
 
 def target_for(state: RunState, special: Special, text: str) -> Target:
@@ -49,9 +52,9 @@ def _names_file(text: str) -> bool:
 
 def update(state: RunState) -> bool:
     """Resolve what can be resolved, and end the specials whose targets cannot be met."""
-    if not state.specials:
-        return False
     register(state)
+    if not state.specials.bound:
+        return False
     for (scope, _), target in state.targets.items():
         if target.gate is not None and target.pending:
             _look_at_gate(state, target, target.gate)
@@ -60,7 +63,11 @@ def update(state: RunState) -> bool:
     lost = False
     again = True
     while again:  # a lost test may be what another one waits for
-        doomed = [special for special in state.specials if any(target.culprit for target in special.targets)]
+        doomed = [
+            special
+            for special in state.specials.bound.values()
+            if any(target.culprit for target in special.targets)
+        ]
         again = bool(doomed)
         lost |= again
         for special in doomed:
@@ -82,7 +89,7 @@ def _look_at_gate(state: RunState, target: Target, name: GateName) -> None:
         target.pending = 0
         text = f"{target.text} is not part of this run: the dependency is ignored"
         state.tell(Noticed(state.now, text))
-    elif run.satisfies_needs():
+    elif run.satisfies_needs:
         target.pending = 0
     elif run.ended:
         target.pending = 0
@@ -120,9 +127,7 @@ def _may_turn_up(state: RunState, name: str) -> bool:
     """Whether a file that no environment holds may still be listed, or wanted, by one."""
     if not state.listed or not all(realm.listed for realm in state.realms.values()):
         return True
-    waiting = [
-        run for run in state.gates.values() if run.claim is not None and not run.ended and run.realm is None
-    ]
+    waiting = [run for run in state.alive if run.claim is not None and run.realm is None]
     claimants = state.new_file(name).claimants
     return name in state.listed and any(run.claim in claimants for run in waiting)
 
@@ -172,49 +177,45 @@ def _watch(state: RunState, target: Target, found: Iterable[tuple[FileRun, int]]
 def any_ready(state: RunState, realm: Realm) -> bool:
     """Whether a test with traits could start in this environment, given a worker."""
     return any(
-        special.realm is realm
-        and (run := state.run_of(special.gate)) is not None
-        and is_open(state, run)
-        and _free(state, special)
-        for special in state.specials
+        (run := state.run_of(special.gate)) is not None and is_open(state, run) and _free(state, special)
+        for tests in state.specials.of(realm).values()
+        for special in tests.values()
     )
 
 
 def pick(state: RunState, worker: WorkerRun, claims: Collection[int], *, held: bool) -> Picked | None:
     """Specials this worker may run now: tests of one file, with one gate, group and mutexes.
 
-    ``claims``: gates whose tests it may get.  ``held``: only files the worker has collected.  Tests that must be alone are
-    not for `pick`, but for `pick_alone`.
+    ``claims``: gates whose tests it may get.  ``held``: only files the worker has collected.
+    Tests that must be alone are not for `pick`, but for `pick_alone`.
     """
-    chosen: list[Special] = []
-    for special in state.specials:
-        if special.realm is not worker.realm or (special.file.name in worker.files) is not held:
+    for name, tests in state.specials.of(worker.realm).items():
+        if (name in worker.files) is not held:
             continue
-        if chosen and not _alike(chosen[0], special):
-            continue
-        if ALONE not in special.traits.serial and _allowed(state, special, worker, claims):
-            chosen.append(special)
-    return _take(state, chosen, worker)
+        chosen: list[Special] = []
+        for special in tests.values():
+            alike = not chosen or _alike(chosen[0], special)
+            if alike and ALONE not in special.traits.serial and _allowed(state, special, worker, claims):
+                chosen.append(special)
+        if chosen:
+            return _take(state, chosen, worker)
+    return None
 
 
 def pick_alone(state: RunState, worker: WorkerRun, claims: Collection[int]) -> Picked | None:
     """One test marked plain ``serial``, when nothing else is being tested."""
     if state.testing():
         return None
-    for special in state.specials:
-        if (
-            special.realm is worker.realm
-            and ALONE in special.traits.serial
-            and _allowed(state, special, worker, claims)
-        ):
-            return _take(state, [special], worker)
+    for tests in state.specials.of(worker.realm).values():
+        for special in tests.values():
+            if ALONE in special.traits.serial and _allowed(state, special, worker, claims):
+                return _take(state, [special], worker)
     return None
 
 
 def _alike(one: Special, other: Special) -> bool:
     return (
-        one.file is other.file
-        and one.gate == other.gate
+        one.gate == other.gate
         and one.traits.group == other.traits.group
         and one.traits.serial == other.traits.serial
     )
@@ -239,26 +240,23 @@ def _allowed(state: RunState, special: Special, worker: WorkerRun, claims: Colle
     return owner is None or owner is worker or owner.ending or owner.leaving
 
 
-def _take(state: RunState, chosen: list[Special], worker: WorkerRun) -> Picked | None:
-    if not chosen:
-        return None
+def _take(state: RunState, chosen: list[Special], worker: WorkerRun) -> Picked:
     head = chosen[0]
     if head.traits.group is not None:
         state.groups[head.realm.key, head.traits.group] = worker.id
-    taken = set(map(id, chosen))
-    state.specials = [special for special in state.specials if id(special) not in taken]
     for special in chosen:
+        state.specials.remove(special)
         state.specials_out[special.file.name, special.index] = special
-    return head.file, [special.index for special in chosen], head.traits.serial
+    indexes = sorted(special.index for special in chosen)
+    return head.file, indexes, head.traits.serial
 
 
 def free_groups(state: RunState, worker: WorkerRun, file: FileRun) -> None:
     """Groups that the worker cannot serve, because the file's ids are another process's own."""
-    for special in state.specials:
-        group = special.traits.group
-        if special.file is file and group is not None:
-            if state.groups.get((special.realm.key, group)) == worker.id:
-                del state.groups[special.realm.key, group]
+    for special in state.specials.of(worker.realm).get(file.name, {}).values():
+        key = (worker.realm.key, special.traits.group or "")
+        if state.groups.get(key) == worker.id:
+            del state.groups[key]
 
 
 def hold_mutexes(state: RunState, unit: UnitId, names: tuple[str, ...]) -> None:

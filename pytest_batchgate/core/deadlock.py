@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from pytest_batchgate.core.gating import its_turn, needs_met
 from pytest_batchgate.core.model import GateName, GateState
-from pytest_batchgate.core.state import RunState, Special, Target
+from pytest_batchgate.core.specials import Special, Target
+from pytest_batchgate.core.state import RunState
 
 Node = Special | GateName
 
@@ -22,7 +23,7 @@ def explain(state: RunState) -> list[tuple[Special, str]]:
         names = [_name(node) for node in cycle]
         words = "dependency cycle: " + " -> ".join([*names, names[0]])
         return [(node, words) for node in cycle if isinstance(node, Special)]
-    for special in state.specials:
+    for special in sorted(state.specials, key=lambda special: (special.file.place, special.index)):
         run = state.run_of(special.gate)
         if run is None or run.state is not GateState.RUNNING:
             continue

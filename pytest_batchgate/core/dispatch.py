@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_batchgate.core import constraints, crew, fill, gating, realms
+from pytest_batchgate.core import constraints, crew, fill, gating, realms, settling
 from pytest_batchgate.core.distribute import await_collection
 from pytest_batchgate.core.events import Event, FilesListed, RunStarted, TestsWereRun
 from pytest_batchgate.core.ledger import DEFAULT_COMMAND_S, DEFAULT_FILE_S, DONE, DONE_AS, OUT
@@ -65,6 +65,7 @@ class Dispatcher:
             plan=plan,
             options=options,
             gates=gates,
+            alive=[gates[name] for name in plan.order],
             by_claim=[gates.get(gate.name) for gate in plan.claims],
             slots=[Slot() for _ in range(1 if options.sequential else max(1, options.slots))],
             tails={name: paths[name] - spans[name] for name in paths},
@@ -96,16 +97,14 @@ class Dispatcher:
         gating.expire(state)
         stuck = True
         while stuck:
-            while gating.settle(state) or constraints.update(state):
+            while settling.settle(state) or constraints.update(state):
                 pass
             if state.stopping:
                 crew.halt_all(state)
             stuck = fill.fill(state)
         if not state.finished:
             state.finished = (
-                all(run.ended for run in state.gates.values())
-                and not state.workers
-                and not any(slot.command for slot in state.slots)
+                not state.alive and not state.workers and not any(slot.command for slot in state.slots)
             )
         step = Step(tuple(state.actions), tuple(state.events))
         state.actions.clear()

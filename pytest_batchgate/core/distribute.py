@@ -41,7 +41,7 @@ def open_claims(state: RunState, worker: WorkerRun) -> list[int]:
 
 def _may_work_on(state: RunState, worker: WorkerRun, claim: int) -> bool:
     run = state.run_of(claim)
-    if run is None or not is_open(state, run):
+    if run is None or run.ended or not is_open(state, run):
         return False
     work = run.gate.work
     assert isinstance(work, Tests)
@@ -313,12 +313,10 @@ def nothing_left(state: RunState, worker: WorkerRun) -> bool:
     realm = worker.realm
     if state.stopping or (state.no_more_tests and not collecting_on(state)):
         return True
-    runs = [run for run in state.gates.values() if run.claim is not None and not run.ended]
+    runs = [run for run in state.alive if run.claim is not None]
     if any(run.realm is None and run.closing is None for run in runs) or realm.queue:
         return False
-    if not state.no_more_tests and (
-        realm.waiting or any(special.realm is realm for special in state.specials)
-    ):
+    if not state.no_more_tests and (realm.waiting or state.specials.of(realm)):
         return False
     for other in state.workers.values():
         if other is worker or other.realm is not realm or not other.units:

@@ -54,7 +54,7 @@ def fill(state: RunState) -> bool:
 
 
 def _start_services(state: RunState) -> None:
-    for run in state.gates.values():
+    for run in tuple(state.alive):
         if run.gate.is_service and may_start(state, run) and is_wanted(state, run):
             start_command(state, run, ())
 
@@ -76,8 +76,8 @@ def _ranked_commands(state: RunState) -> tuple[list[GateRun], list[GateRun]]:
 def _tests_rank(state: RunState) -> tuple[int, float]:
     """Priority and path of the open tests gates; tests that hold up nobody are filler (path 0)."""
     best = (-101, 0.0)
-    for run in state.gates.values():
-        if run.claim is None or run.ended or not is_open(state, run):
+    for run in state.alive:
+        if run.claim is None or not is_open(state, run):
             continue
         tail_s = state.tails[run.name]
         level_s = tail_s + _rest_of_tests_s(state, run) if tail_s else 0.0
@@ -163,7 +163,7 @@ def _wanted_workers(state: RunState, realm: Realm) -> int:
         return slots if first is None else max(1, min(first, slots))
     busy = sum(1 for worker in state.workers.values() if worker.realm is realm and worker.units)
     pieces = len(realm.queue) + len(realm.waiting)
-    pieces += sum(1 for special in state.specials if special.realm is realm)
+    pieces += sum(len(tests) for tests in state.specials.of(realm).values())
     # Work worth sharing: another worker costs about as much as WORTH_A_WORKER_S of tests.
     if distribute.rest_to_share_s(state, realm) > WORTH_A_WORKER_S:
         pieces += 1
@@ -233,7 +233,7 @@ def _feed_one(state: RunState, worker: WorkerRun) -> bool:
 
 def _dismiss(state: RunState) -> None:
     """Tell workers that wait for an answer what to do: park, or finish for good."""
-    over = all(run.ended for run in state.gates.values()) and (
+    over = not state.alive and (
         state.no_more_tests or not any(realm.queue for realm in state.realms.values())
     )
     coming = {unit.file.name for unit in state.units.values() if unit.releasing}
@@ -257,12 +257,11 @@ def _is_stuck(state: RunState) -> bool:
         return False
     if any(worker.ending or not worker.live for worker in state.workers.values()):
         return False
-    if all(run.ended for run in state.gates.values()):
+    if not state.alive:
         return False
     return not any(
         run.gate.is_service and (run.state is GateState.RUNNING or run.closing is not None)
-        for run in state.gates.values()
-        if not run.ended
+        for run in state.alive
     )
 
 
@@ -275,8 +274,8 @@ def _unblock(state: RunState) -> bool:
             lose(state, special.file, special.index, "error", reason=reason)
     if blocked:
         return True
-    for run in state.gates.values():
-        if not run.ended and not run.gate.is_service:
+    for run in state.alive:
+        if not run.gate.is_service:
             cut(state, run, GateState.FAILED, "nothing could go on: the gate waits for itself")
             return True
     return False

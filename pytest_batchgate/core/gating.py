@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_batchgate.core.events import GateBecameReady, GateFinished, GateStarted, Noticed
 from pytest_batchgate.core.ledger import DEFAULT_COMMAND_S
 from pytest_batchgate.core.lifecycle import GateRun
-from pytest_batchgate.core.model import Command, GateName, GateState, Tests
+from pytest_batchgate.core.model import Command, GateState
 from pytest_batchgate.core.protocol import (
     CommandEnded,
     KillWorker,
@@ -15,7 +15,7 @@ from pytest_batchgate.core.protocol import (
     StopCommand,
     WorkerId,
 )
-from pytest_batchgate.core.realms import drop_unwanted, enter_realm, give_up_tests
+from pytest_batchgate.core.realms import drop_unwanted, give_up_tests
 from pytest_batchgate.core.state import RunState
 
 KILL_GRACE_S = 10.0  # the default of a gate's `grace`
@@ -27,7 +27,7 @@ def culprit_of(state: RunState, run: GateRun) -> GateRun | None:
         return None
     for name in run.needs:
         need = state.gates[name]
-        if need.ended and not need.satisfies_needs():
+        if need.ended and not need.satisfies_needs:
             return need
     return None
 
@@ -40,7 +40,7 @@ def needs_met(state: RunState, run: GateRun) -> bool:
         return all(
             state.gates[name].ended or state.gates[name].state is GateState.READY for name in run.needs
         )
-    return all(state.gates[name].satisfies_needs() for name in run.needs)
+    return all(state.gates[name].satisfies_needs for name in run.needs)
 
 
 def resources_free(state: RunState, run: GateRun) -> bool:
@@ -51,11 +51,7 @@ def its_turn(state: RunState, run: GateRun) -> bool:
     """In turn, only the first gate that has not ended; services run beside it."""
     if not state.options.sequential or run.gate.is_service:
         return True
-    for name in state.plan.order:
-        other = state.gates[name]
-        if not other.ended and not other.gate.is_service:
-            return other is run
-    return False
+    return run is next((other for other in state.alive if not other.gate.is_service), None)
 
 
 def may_start(state: RunState, run: GateRun) -> bool:
@@ -112,6 +108,7 @@ def end(state: RunState, run: GateRun, how: GateState, reason: str | None = None
         skipped = how is GateState.SKIPPED
         give_up_tests(state, run, (reason or "a need was not good") if skipped else None)
     run.move(how, reason)
+    state.alive.remove(run)
     state.tell(GateFinished(state.now, run.report()))
     if run.claim is not None:
         drop_unwanted(state)
@@ -166,7 +163,7 @@ def stop_everything(state: RunState, reason: str) -> None:
     state.stopping = True
     state.no_more_tests = True
     state.cause = state.cause or reason
-    for run in list(state.gates.values()):
+    for run in tuple(state.alive):
         if not run.ended and run.claim is None:
             close(state, run, GateState.CANCELLED, reason)
 
@@ -183,7 +180,7 @@ def on_command_ended(state: RunState, event: CommandEnded) -> None:
     how, reason = event.state, event.reason
     if run.closing is not None:
         how, reason = run.closing
-    died = run.state is GateState.READY and run.closing is None and not _unneeded(state, run)
+    died = run.state is GateState.READY and run.closing is None and not unneeded(state, run)
     if died and how.good:
         how, reason = GateState.FAILED, "ended by itself while it was needed"
     end(state, run, how, reason)
@@ -208,7 +205,7 @@ def on_service_ready(state: RunState, event: ServiceReady) -> None:
 
 def expire(state: RunState) -> None:
     """Gates past their time limit are brought to an end, and files that take as long to collect."""
-    for run in state.gates.values():
+    for run in tuple(state.alive):
         if run.deadline_s is not None and state.now >= run.deadline_s and not run.ended:
             run.deadline_s = None
             limit = f"timed out after {run.gate.timeout_s:g} s"
@@ -220,50 +217,9 @@ def expire(state: RunState) -> None:
 
 
 def next_deadline(state: RunState) -> float | None:
-    deadlines = [
-        run.deadline_s for run in state.gates.values() if run.deadline_s is not None and not run.ended
-    ]
+    deadlines = [run.deadline_s for run in state.alive if run.deadline_s is not None]
     deadlines += [unit.due_s for unit in state.units.values() if unit.due_s is not None]
     return min(deadlines, default=None)
-
-
-def settle(state: RunState) -> bool:
-    """Let every consequence happen: skips, services without users, tests gates that are through."""
-    any_change = False
-    changed = True
-    while changed:
-        changed = False
-        for name in state.plan.order:
-            run = state.gates[name]
-            if run.ended:
-                continue
-            if run.state is GateState.WAITING:
-                changed |= _settle_waiting(state, run)
-            if run.claim is not None and not run.ended:
-                changed |= _settle_tests(state, run)
-            elif run.gate.is_service and not run.ended:
-                changed |= _settle_service(state, run)
-        any_change |= changed
-    return any_change
-
-
-def _settle_waiting(state: RunState, run: GateRun) -> bool:
-    if run.closing is not None:
-        return False
-    culprit = culprit_of(state, run)
-    if culprit is not None and not (state.stopping and culprit.state is GateState.CANCELLED):
-        close(state, run, GateState.SKIPPED, f"needs {culprit.name}, which {became(culprit)}")
-        return True
-    if run.claim is None and state.options.collect_only:
-        cut(state, run, GateState.DESELECTED, "only collecting: no command runs")
-        return True
-    if state.stopping or (state.no_more_tests and run.claim is not None and not collecting_on(state)):
-        close(state, run, GateState.CANCELLED, state.cause)
-        return True
-    if run.claim is not None and run.realm is None and may_start(state, run):
-        enter_realm(state, run)
-        return True
-    return False
 
 
 def became(run: GateRun) -> str:
@@ -296,65 +252,11 @@ def has_tests_out(state: RunState, claim: int) -> bool:
     return False
 
 
-def _settle_tests(state: RunState, run: GateRun) -> bool:
-    assert run.claim is not None
-    if run.closing is not None:
-        if has_tests_out(state, run.claim):
-            return False
-        cut(state, run, *run.closing)
-        return True
-    if run.realm is None:
-        return False
-    through = run.realm.listed and run.uncollected == 0
-    if through and (run.remaining == 0 or state.options.collect_only):
-        return _conclude(state, run)
-    if not state.no_more_tests or has_tests_out(state, run.claim):
-        return False
-    if collecting_on(state) and run.realm.listed and run.uncollected:
-        return False
-    run.cut_short = True
-    how, reason = _verdict(state, run)
-    if how.good or how is GateState.EMPTY:
-        how, reason = GateState.CANCELLED, state.cause
-    end(state, run, how, reason)
-    return True
-
-
-def _conclude(state: RunState, run: GateRun) -> bool:
-    """End a gate that has done its work; one that had none to do starts first, in its turn."""
-    if run.state is GateState.WAITING:
-        if not may_start(state, run):
-            return False
-        begin(state, run)
-    end(state, run, *_verdict(state, run))
-    return True
-
-
-def _verdict(state: RunState, run: GateRun) -> tuple[GateState, str | None]:
-    """How a tests gate ended that ran to its end."""
-    work = run.gate.work
-    assert isinstance(work, Tests)
-    if run.trouble is not None:
-        return GateState.FAILED, run.trouble
-    if run.collect_errors:
-        plural = "s" if run.collect_errors > 1 else ""
-        return GateState.FAILED, f"{run.collect_errors} error{plural} during collection"
-    failed = run.counts["failed"] + run.counts["error"]
-    if failed:
-        return GateState.FAILED, f"{failed} of {run.seen + run.remaining} tests failed"
-    if run.seen + run.remaining == 0:
-        if run.deselected or state.options.narrowed:
-            return GateState.DESELECTED, "the command line left no test of it"
-        if not work.allow_empty:
-            return GateState.EMPTY, "no test was selected (allow-empty: true accepts that)"
-    return GateState.PASSED, None
-
-
 def _users(state: RunState, run: GateRun) -> list[GateRun]:
     return [state.gates[name] for name in state.plan.dependents[run.name]]
 
 
-def _unneeded(state: RunState, run: GateRun) -> bool:
+def unneeded(state: RunState, run: GateRun) -> bool:
     """Whether nobody uses the service any more, tests that named it in a marker included."""
     if not all(user.ended for user in _users(state, run)) or state.asks_for(run.name):
         return False
@@ -364,27 +266,15 @@ def _unneeded(state: RunState, run: GateRun) -> bool:
 
 def is_wanted(state: RunState, run: GateRun) -> bool:
     """Whether a service is to be started: somebody needs it, or it was chosen by its name."""
-    return not state.plan.dependents[run.name] or not _unneeded(state, run)
-
-
-def _settle_service(state: RunState, run: GateRun) -> bool:
-    if run.closing is not None or not _unneeded(state, run):
-        return False
-    if run.state is GateState.READY:
-        close(state, run, GateState.PASSED, None)
-    elif run.state is GateState.RUNNING and state.plan.dependents[run.name]:
-        close(state, run, GateState.DESELECTED, "no gate needs it any more")
-    elif run.state is GateState.WAITING and state.plan.dependents[run.name]:
-        cut(state, run, GateState.DESELECTED, "no gate came to need it")
-    else:
-        return False
-    return True
+    return not state.plan.dependents[run.name] or not unneeded(state, run)
 
 
 def ready_commands(state: RunState) -> list[GateRun]:
     """Commands that may start, best first: priority, then the longest path still to go."""
     ready = [
-        run for name in state.plan.order if (run := state.gates[name]).claim is None and may_start(state, run)
+        run
+        for run in state.alive
+        if run.claim is None and run.state is GateState.WAITING and may_start(state, run)
     ]
     ready.sort(key=lambda run: (-run.gate.priority, -command_level_s(state, run)))
     return ready

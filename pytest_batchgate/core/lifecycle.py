@@ -28,6 +28,9 @@ class GateRun:
     needs: tuple[GateName, ...]
     claim: int | None = None  # index into Plan.claims; None for a command
     state: GateState = GateState.WAITING
+    # Both follow from the state; asked for all gates at every step, they are kept, not computed.
+    ended: bool = False
+    satisfies_needs: bool = False  # a gate that needs this one may start, as far as this one goes
     reason: str | None = None
     started_s: float | None = None
     ended_s: float | None = None
@@ -57,10 +60,6 @@ class GateRun:
         return self.gate.name
 
     @property
-    def ended(self) -> bool:
-        return self.state.ended
-
-    @property
     def seen(self) -> int:
         """Tests that ended, one way or another."""
         return sum(self.counts.values())
@@ -68,14 +67,11 @@ class GateRun:
     def move(self, state: GateState, reason: str | None = None) -> None:
         assert state in TRANSITIONS[self.state], f"{self.name}: {self.state} -> {state}"
         self.state = state
+        self.ended = state.ended
+        optional = self.ended and not self.gate.required and state is not GateState.SKIPPED
+        self.satisfies_needs = state is GateState.READY or state.good or optional
         if reason is not None:
             self.reason = reason
-
-    def satisfies_needs(self) -> bool:
-        """Whether a gate that needs this one may start, as far as this one goes."""
-        if self.state is GateState.READY or self.state.good:
-            return True
-        return self.ended and not self.gate.required and self.state is not GateState.SKIPPED
 
     def report(self) -> GateReport:
         work = self.gate.work

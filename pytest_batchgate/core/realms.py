@@ -9,7 +9,8 @@ from pytest_batchgate.core.ledger import DONE_AS, FOREIGN, OUT, TODO, FileRun, R
 from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import GateState
 from pytest_batchgate.core.protocol import NO_GATE, CollectedFile
-from pytest_batchgate.core.state import RunState, Special
+from pytest_batchgate.core.specials import Special
+from pytest_batchgate.core.state import RunState
 
 PASSING = frozenset({"passed", "xpassed"})
 
@@ -208,7 +209,7 @@ def _admit(state: RunState, realm: Realm, file: FileRun, index: int, run: GateRu
     if traits.problem is not None:
         lose(state, file, index, "error", reason=traits.problem)
     else:
-        state.specials.append(Special(realm=realm, file=file, index=index, gate=run.claim, traits=traits))
+        state.specials.add(Special(realm=realm, file=file, index=index, gate=run.claim, traits=traits))
     return False
 
 
@@ -238,7 +239,7 @@ def take_back(state: RunState, realm: Realm, file: FileRun, indexes: Iterable[in
         file.state[index] = TODO
         special = state.specials_out.pop((file.name, index), None)
         if special is not None:
-            state.specials.append(special)
+            state.specials.add(special)
         else:
             plain.append(index)
     if plain:
@@ -305,7 +306,8 @@ def give_up_tests(state: RunState, run: GateRun, reason: str | None) -> None:
         if realm is not run.realm:
             _give_up_in(state, realm, run, reason, seen)
     run.remaining = 0
-    state.specials = [special for special in state.specials if special.gate != run.claim]
+    for special in [special for special in state.specials if special.gate == run.claim]:
+        state.specials.remove(special)
 
 
 def _give_up_in(state: RunState, realm: Realm, run: GateRun, reason: str | None, seen: set[str]) -> None:
@@ -361,4 +363,6 @@ def abandon(state: RunState, realm: Realm) -> None:
             if code in {TODO, OUT}:
                 lose(state, file, index, "error", reason=words)
     realm.waiting.clear()
-    state.specials = [special for special in state.specials if special.realm is not realm]
+    for tests in list(state.specials.of(realm).values()):
+        for special in list(tests.values()):
+            state.specials.remove(special)

@@ -17,7 +17,8 @@ from pytest_batchgate.core.ledger import DEFAULT_FILE_S, FileRun, Realm, RealmKe
 from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import Estimates, GateName
 from pytest_batchgate.core.plan import Plan
-from pytest_batchgate.core.protocol import Action, Traits, UnitId, WorkerId
+from pytest_batchgate.core.protocol import Action, UnitId, WorkerId
+from pytest_batchgate.core.specials import Special, Specials, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,40 +40,6 @@ class RunOptions:
     max_restarts: int = 8
     first_workers: int | None = None  # how many workers to start unasked; None: one per slot
     first_files: tuple[str, ...] = ()
-
-
-@dataclass(slots=True, eq=False)
-class Target:
-    """What one `depends_on` entry names: a gate, or tests that may not be known yet."""
-
-    text: str
-    gate: GateName | None = None
-    resolved: bool = False
-    pending: int = 0  # its tests that have not ended
-    culprit: str | None = None  # why it can no longer be met
-    missing: bool = False  # the culprit is that no such test exists: an error, not a skip
-    tests: list[tuple[str, int, int]] = field(default_factory=list)  # file, index, gate of each
-
-    @property
-    def met(self) -> bool:
-        return self.resolved and not self.pending and self.culprit is None
-
-
-@dataclass(slots=True, eq=False)
-class Special:
-    """A test with traits, held back until they allow it."""
-
-    realm: Realm
-    file: FileRun
-    index: int
-    gate: int
-    traits: Traits
-    targets: list[Target] = field(default_factory=list)
-
-    @property
-    def nodeid(self) -> str:
-        assert self.file.collected is not None
-        return self.file.collected.nodeid(self.index)
 
 
 @dataclass(slots=True, eq=False)
@@ -136,6 +103,7 @@ class RunState:
     plan: Plan
     options: RunOptions
     gates: dict[GateName, GateRun]
+    alive: list[GateRun]  # those that have not ended, in the plan's order
     by_claim: list[GateRun | None]  # Plan.claims -> its run; None when it was left out
     slots: list[Slot]
     tails: Mapping[GateName, float]  # longest path behind a gate, in seconds
@@ -143,7 +111,7 @@ class RunState:
     workers: dict[WorkerId, WorkerRun] = field(default_factory=dict)
     units: dict[UnitId, Unit] = field(default_factory=dict)
     realms: dict[RealmKey, Realm] = field(default_factory=dict)
-    specials: list[Special] = field(default_factory=list)
+    specials: Specials = field(default_factory=Specials)
     specials_out: dict[tuple[str, int], Special] = field(default_factory=dict)
     targets: dict[tuple[str, str], Target] = field(default_factory=dict)  # (scope file, text)
     watched: dict[tuple[str, int], list[Target]] = field(default_factory=dict)  # (file, index)
@@ -201,7 +169,7 @@ class RunState:
         """Whether tests may turn up whose markers name a gate."""
         if self.stopping or self.options.collect_only:
             return False
-        if not any(run.claim is not None and not run.ended for run in self.gates.values()):
+        if all(run.claim is None for run in self.alive):
             return False
         return not self.listed or not self.marked <= self.known
 

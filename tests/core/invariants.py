@@ -228,7 +228,7 @@ class Watch:
         state = self.sim.dispatcher.state
         waiting: Counter[str] = Counter()
         special = {(one.realm.key, one.file.name, one.index) for one in state.specials}
-        assert len(special) == len(state.specials)
+        assert len(special) == len(list(state.specials))
         for realm in state.realms.values():
             assert len({id(file) for file in realm.queue}) == len(realm.queue)
             for file in realm.files.values():
