@@ -28,7 +28,8 @@ class FileRun:
 
     name: str
     claimants: tuple[int, ...]
-    est_s: float | None
+    est_s: float | None  # its tests by record, in seconds
+    est_collect_s: float = 0.0  # collecting it, by record
     place: int = 0  # in the listing
     collected: CollectedFile | None = None
     collector: WorkerId | None = None  # who is out collecting it for the first time
@@ -38,6 +39,10 @@ class FileRun:
     done_s: float = 0.0
     only_for: WorkerId | None = None  # its ids differ from process to process
     sent: bool = False  # a marker in another environment's collection sends tests of it here
+
+    def whole_s(self) -> float | None:
+        """Collecting the file and running its tests, by record; None if nobody has timed it."""
+        return None if self.est_s is None else self.est_s + self.est_collect_s
 
     def test_s(self) -> float:
         """The expected duration of one test of the file, in seconds."""

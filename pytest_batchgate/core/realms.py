@@ -111,9 +111,10 @@ def order_queue(state: RunState, realm: Realm) -> None:
     def rank(file: FileRun) -> tuple[int, int, float, int]:
         if file.name in first:
             return (0, first[file.name], 0.0, 0)
-        if file.est_s is None:
+        whole_s = file.whole_s()
+        if whole_s is None:
             return (1, 0, 0.0, file.place)
-        return (2, 0, -file.est_s, file.place)
+        return (2, 0, -whole_s, file.place)
 
     realm.queue.sort(key=rank, reverse=True)
 

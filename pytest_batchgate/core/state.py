@@ -61,7 +61,8 @@ class Unit:
     def rest_s(self) -> float:
         """Expected seconds until the unit is done."""
         if self.collecting:
-            return self.file.est_s if self.file.est_s is not None else DEFAULT_FILE_S
+            whole_s = self.file.whole_s()
+            return DEFAULT_FILE_S if whole_s is None else whole_s
         return len(self.out) * self.file.test_s()
 
 
@@ -156,6 +157,7 @@ class RunState:
             name=name,
             claimants=anyone if name in self.marked else claimants(name, self.plan.claims),
             est_s=self.options.estimates.files.get(name),
+            est_collect_s=self.options.estimates.collects.get(name, 0.0),
         )
 
     def asks_for(self, service: GateName) -> bool:
