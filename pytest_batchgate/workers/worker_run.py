@@ -229,7 +229,8 @@ class TestRunner:
             job.item.config.hook.pytest_runtest_protocol(item=job.item, nextitem=nextitem)
         finally:
             self.standstill.clear()
-            if self.reports:
+            # With its set-up alone the test was interrupted: it has not been run.
+            if len(self.reports) > 1 or (self.reports and not self.reports[0].passed):
                 self.send(job)
         if self.backlog.reported(job.unit):
             self.outbox.put(wire.UNIT_DONE, job.unit.id)
