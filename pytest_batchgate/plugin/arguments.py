@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,15 +12,20 @@ from _pytest.main import resolve_collection_argument
 from pytest_batchgate.plugin.expressions import expression_problem
 
 
-def check_paths(config: pytest.Config) -> None:
-    """Raises UsageError for a path that does not exist."""
+def resolve_paths(config: pytest.Config) -> list[tuple[Path, tuple[str, ...]]]:
+    """(path, names after ``::``) of each argument.  Raises UsageError for a path that does not exist."""
     parameters = inspect.signature(resolve_collection_argument).parameters  # they differ between versions
     options: dict[str, Any] = {"as_pypath": config.option.pyargs}
     if "consider_namespace_packages" in parameters:
         options["consider_namespace_packages"] = config.getini("consider_namespace_packages")
+    resolved = []
     for number, arg in enumerate(config.args):
         place = (number,) if "arg_index" in parameters else ()
-        resolve_collection_argument(config.invocation_params.dir, arg, *place, **options)
+        found: Any = resolve_collection_argument(config.invocation_params.dir, arg, *place, **options)
+        path, names = found[:2] if isinstance(found, tuple) else (found.path, found.parts)
+        bracket = getattr(found, "parametrization", None)
+        resolved.append((Path(path), (*names[:-1], names[-1] + (bracket or "")) if names else ()))
+    return resolved
 
 
 def check_expressions(keyword: str, markexpr: str) -> None:

@@ -9,6 +9,7 @@ terminal's counting in bulk.  `BATCHGATE_BRIDGE=plain` forces the first.
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from pytest_batchgate.workers import messages as side
 
 # Implementations that do nothing for a passed report, by the module that defines them.
 _SILENT_MODULES = frozenset({"_pytest.main", "_pytest.logging", "_pytest.terminal"})
+_ADDRESS = re.compile("0x[0-9a-fA-F]+")  # differs from process to process
 _STATUS_MODULES = frozenset({"_pytest.runner", "_pytest.terminal", "_pytest.skipping", "_pytest.subtests"})
 
 
@@ -46,6 +48,8 @@ class Bridge:
         self._terminal: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         self._quiet = self._terminal is not None and self.config.option.verbose <= 0
         self._muted = False
+        self.internal_errors: list[str] = []
+        self._warned: Counter[tuple[str, tuple[Any, ...]]] = Counter()  # by worker; "": told to pytest
         self._properties: Counter[tuple[str, str, str]] = Counter()
         self._unicode = self._terminal is not None and writes_unicode(self._terminal)
         if self._terminal is not None and self._quiet:
@@ -174,8 +178,8 @@ class Bridge:
                 self.nodes.ready(worker, info)
             case side.KeywordsNamed(worker, number, names):
                 self.keywords.setdefault(worker, {})[number] = names
-            case side.WarningRaised(_, data):
-                self._warn(data)
+            case side.WarningRaised(worker, data):
+                self._warn(worker, data)
             case side.OutputPrinted(worker, text):
                 self._print(worker, text)
             case side.JunitNoted():
@@ -187,7 +191,9 @@ class Bridge:
             case side.WorkerUsageError(_, text):
                 return StopAsked("usage", text, 4)
             case side.WorkerInternalError(worker, text):
-                return StopAsked("internal", f"[{worker}] {text}", 3)
+                self.internal_errors.append(f"[{worker}] {text}")
+                last = next((line for line in reversed(text.splitlines()) if line.strip()), "unknown")
+                return StopAsked("internal", f"internal error in {worker}: {last.strip()}", 3)
             case side.ExitRaised(_, None, _):
                 return StopAsked("interrupted", "KeyboardInterrupt", 2)
             case side.ExitRaised(_, str(reason), code):
@@ -206,12 +212,21 @@ class Bridge:
             return StopAsked("interrupted", str(self.session.shouldstop), 2)
         return None
 
-    def _warn(self, data: Any) -> None:
-        key = (data["when"], data["nodeid"], data["filename"], data["lineno"], data["message"])
+    @pytest.hookimpl
+    def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str) -> None:
+        """Every warning that was told: pytest repeats the earlier ones, of this process, to a new plugin."""
+        if when != "runtest":
+            told, text = warning_message, str(warning_message.message)
+            self._warned["", _warning_key(when, nodeid, told.filename, told.lineno, text)] += 1
+
+    def _warn(self, worker: str, data: Any) -> None:
         if data["when"] != "runtest":  # each worker loads the same conftests, and may collect the same file
-            if key in self._said:
+            key = _warning_key(data["when"], data["nodeid"], data["filename"], data["lineno"], data["message"])
+            self._warned[worker, key] += 1
+            if data["when"] == "config" and self._warned["", key]:
+                return  # pytest repeats some for each file that a worker collects
+            if self._warned[worker, key] <= self._warned["", key]:
                 return
-            self._said.add(key)
         self.config.hook.pytest_warning_recorded.call_historic(
             kwargs={
                 "warning_message": rebuild.warning_message(data),
@@ -245,6 +260,10 @@ class Bridge:
         self._properties[key] += 1
         if self._properties[key] > xml.global_properties.count((note.name, note.value)):
             xml.add_global_property(note.name, note.value)
+
+
+def _warning_key(*parts: Any) -> tuple[Any, ...]:
+    return (*parts[:-1], _ADDRESS.sub("", parts[-1]))
 
 
 def writes_unicode(terminal: Any) -> bool:

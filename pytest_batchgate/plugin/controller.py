@@ -24,8 +24,8 @@ from pytest_batchgate.core.model import Estimates
 from pytest_batchgate.core.protocol import Action, SpawnWorker, StartCommand, StopAsked, StopCommand
 from pytest_batchgate.core.state import RunOptions
 from pytest_batchgate.core.tally import Ending, Tally
-from pytest_batchgate.plugin import garbage
-from pytest_batchgate.plugin.arguments import check_paths
+from pytest_batchgate.plugin import garbage, rebuild
+from pytest_batchgate.plugin.arguments import resolve_paths
 from pytest_batchgate.plugin.bridge import Bridge, writes_unicode
 from pytest_batchgate.plugin.crewing import Crewing
 from pytest_batchgate.plugin.launch import Launch
@@ -117,7 +117,7 @@ class Controller:
 
     def run(self, session: pytest.Session) -> None:
         """Run the gates; raises as pytest's own loop does when tests stop the session."""
-        check_paths(session.config)
+        resolve_paths(session.config)
         self.ran = True
         bridge = Bridge(session, self.crewing.nodes)
         session.config.pluginmanager.register(bridge, "batchgate-bridge")
@@ -159,7 +159,7 @@ class Controller:
             self.judge(dispatcher)
             if listing is not None:
                 listing.show()
-        self.raise_stop(session, dispatcher)
+        self.raise_stop(session, dispatcher, bridge)
 
     def run_options(self, config: pytest.Config) -> RunOptions:
         launch = self.launch
@@ -172,7 +172,7 @@ class Controller:
             fail_fast=launch.config.fail_fast if fail_fast is None else fail_fast,
             continue_on_collection_errors=bool(config.option.continue_on_collection_errors),
             collect_only=bool(config.option.collectonly),
-            narrowed=launch.typed.narrows,
+            narrowed=launch.typed.narrows or self.crewing.last_failed.only is not None,
             max_restarts=4 * launch.slots if restarts is None else restarts,
             first_workers=self.crewing.first_workers(),
             first_files=self.crewing.last_failed.first_files,
@@ -288,7 +288,7 @@ class Controller:
     def exit_code(self) -> int:
         return self.tally.exit_code(self.ending())
 
-    def raise_stop(self, session: pytest.Session, dispatcher: Dispatcher) -> None:
+    def raise_stop(self, session: pytest.Session, dispatcher: Dispatcher, bridge: Bridge) -> None:
         """End the session the way pytest ends it for the same cause."""
         if self.stop is not None:
             kind, reason = self.stop.kind, self.stop.reason
@@ -299,17 +299,11 @@ class Controller:
             if kind == "interrupted":
                 raise session.Interrupted(reason) if session.shouldstop else KeyboardInterrupt
             if kind == "internal":
-                self._show_internal_error(session, reason)
+                rebuild.tell_internal_error(session.config, bridge.internal_errors[0])
         stop = dispatcher.state.stop
         if stop is not None and stop[0] == "collection":
             errors = session.testsfailed
             raise session.Interrupted(f"{errors} error{'s' if errors != 1 else ''} during collection")
-
-    def _show_internal_error(self, session: pytest.Session, text: str) -> None:
-        terminal: Any = session.config.pluginmanager.get_plugin("terminalreporter")
-        if terminal is not None:
-            for line in text.splitlines():
-                terminal.write_line(f"INTERNALERROR> {line}")
 
     def finish(self, session: pytest.Session) -> None:
         """After pytest's own summary: the closing table and the verdict."""

@@ -7,8 +7,11 @@ in another file: it would run everything.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+
+from pytest_batchgate.plugin.arguments import resolve_paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,30 @@ class LastFailed:
     first: tuple[str, ...] = ()
     first_files: tuple[str, ...] = ()
     notice: str | None = field(default=None)
+
+
+def _selected(config: pytest.Config, by_file: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The failures that lie under the paths and names of the command line."""
+    try:
+        arguments = resolve_paths(config)
+    except pytest.UsageError:  # which ends the run before long
+        return by_file
+    found: dict[str, list[str]] = {}
+    for file, nodeids in by_file.items():
+        path = config.rootpath / file
+        for nodeid in nodeids:
+            names = nodeid.split("::")[1:]
+            if any(_covers(where, parts, path, names) for where, parts in arguments):
+                found.setdefault(file, []).append(nodeid)
+    return found
+
+
+def _covers(where: Path, parts: tuple[str, ...], path: Path, names: list[str]) -> bool:
+    if where != path:
+        return not parts and where in path.parents
+    begin = "::".join(names)
+    wanted = "::".join(parts)
+    return not parts or begin == wanted or begin.startswith((f"{wanted}::", f"{wanted}["))
 
 
 def read_last_failed(config: pytest.Config) -> LastFailed:
@@ -35,6 +62,11 @@ def read_last_failed(config: pytest.Config) -> LastFailed:
         path = nodeid.partition("::")[0]
         if path and (config.rootpath / path).exists():
             by_file.setdefault(path, []).append(nodeid)
+    if by_file and wants_lf:
+        count = sum(map(len, by_file.values()))
+        by_file = _selected(config, by_file)
+        if not by_file:
+            return LastFailed(notice=f"{count} known failure{'s' if count != 1 else ''} not in selected tests")
     if not by_file:
         none_selects_nothing = wants_lf and getattr(option, "last_failed_no_failures", "all") == "none"
         if none_selects_nothing:

@@ -14,7 +14,7 @@ from _pytest._io import TerminalWriter
 from _pytest.reports import CollectErrorRepr
 
 from pytest_batchgate.core.protocol import CollectedFile
-from pytest_batchgate.workers.wire import SHOWN, derived_domain
+from pytest_batchgate.workers.wire import SHOWN, SUBTESTS, derived_domain
 
 Location = tuple[str, "int | None", str]
 
@@ -106,11 +106,27 @@ def full_reports(config: pytest.Config, data: list[dict[str, Any]], worker: str)
 def _from_serializable(config: pytest.Config, entry: Mapping[str, Any]) -> Any:
     data = dict(entry)
     shown = data.pop(SHOWN, False)
+    failed_subtests = data.pop(SUBTESTS, 0)
     report = config.hook.pytest_report_from_serializable(config=config, data=data)
+    told = data.get("_subtest.context")
+    if told is not None and hasattr(report, "context"):
+        # pytest 9 takes the repr of these on either side, and the second one shows quotes
+        object.__setattr__(report.context, "kwargs", told["kwargs"])
+    if failed_subtests:
+        _tell_failed_subtests(config, report, failed_subtests)
     if shown and report is not None:
         is_collecting = isinstance(report, pytest.CollectReport)
         report.longrepr = CollectErrorRepr(report.longrepr) if is_collecting else _Shown(report.longrepr)
     return report
+
+
+def _tell_failed_subtests(config: pytest.Config, report: Any, number: int) -> None:
+    """pytest counts them where tests run, and by the count fails their test where it shows its status."""
+    from _pytest.subtests import failed_subtests_key
+
+    counts: Any = config.stash.get(failed_subtests_key, None)
+    if counts is not None:
+        counts[getattr(report, "id", report.nodeid)] = number
 
 
 class _Shown(TerminalRepr):
@@ -124,6 +140,13 @@ class _Shown(TerminalRepr):
 
     def toterminal(self, tw: TerminalWriter) -> None:
         tw.line(self.text)
+
+
+def tell_internal_error(config: pytest.Config, text: str) -> None:
+    """As pytest tells of one of its own: in the terminal, in the JUnit report, to plugins."""
+    excinfo = pytest.ExceptionInfo.from_exception(RuntimeError(text))
+    shown: Any = _Shown(text)
+    config.hook.pytest_internalerror(excrepr=shown, excinfo=excinfo)
 
 
 def lost_report(

@@ -46,6 +46,7 @@ PARK: Final = "park"
 FINISH: Final = "finish"
 HALT: Final = "halt"
 
+SUBTESTS: Final = "$batchgate_subtests"  # of a call's report: how many of its subtests failed
 SHOWN: Final = "$batchgate_shown"  # a key of serialized reports whose text is a thing that shows itself
 
 _BUILTIN = (str, int, float, bool, bytes, type(None))

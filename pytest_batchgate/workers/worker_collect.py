@@ -23,6 +23,12 @@ from _pytest._code.code import TerminalRepr
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.worker_claims import Claims
 
+failed_subtests_key: Any
+try:
+    from _pytest.subtests import failed_subtests_key
+except ImportError:  # before pytest 9
+    failed_subtests_key = None
+
 
 @dataclass(eq=False)
 class Gathered:
@@ -155,6 +161,7 @@ class FileCollector:
         items: list[pytest.Item] = []
         for node in self.nodes[self._wanted]:
             items.extend(session.genitems(node))
+        items = self._without_passed(items)
         session.items = items
         self.config.hook.pytest_collection_modifyitems(session=session, config=self.config, items=items)
         if self.only_ids is not None or self.first_ids:
@@ -164,14 +171,20 @@ class FileCollector:
         session.testscollected += len(items)
         return True
 
+    def _without_passed(self, items: list[pytest.Item]) -> list[pytest.Item]:
+        """As pytest with ``--lf``: of a file that was not named, other functions are not even collected."""
+        if self.only_ids is None or not items or items[0].session.isinitpath(items[0].path):
+            return items
+        failed = set(self.only_ids.get(self._wanted or "", ()))
+        return [item for item in items if item.nodeid in failed or not isinstance(item.parent, pytest.File)]
+
     def _last_failed(self, items: list[pytest.Item]) -> None:
         """``--lf`` and ``--ff`` within one file; the controller chose the files."""
-        name = self._wanted or ""
         if self.only_ids is not None:
-            keep = set(self.only_ids.get(name, ()))
-            gone = [item for item in items if item.nodeid not in keep]
+            failed = set(self.only_ids.get(self._wanted or "", ()))
+            gone = [item for item in items if item.nodeid not in failed]
             if gone:
-                items[:] = [item for item in items if item.nodeid in keep]
+                items[:] = [item for item in items if item.nodeid in failed]
                 self.config.hook.pytest_deselected(items=gone)
         if self.first_ids:
             items.sort(key=lambda item: item.nodeid not in self.first_ids)
@@ -253,6 +266,8 @@ def serialized(config: pytest.Config, report: pytest.CollectReport | pytest.Test
     data = config.hook.pytest_report_to_serializable(config=config, report=report)
     if isinstance(data.get("longrepr"), str) and isinstance(report.longrepr, TerminalRepr):
         data[wire.SHOWN] = True
+    if report.when == "call" and failed_subtests_key is not None:
+        data[wire.SUBTESTS] = config.stash[failed_subtests_key].get(getattr(report, "id", report.nodeid), 0)
     plain: dict[str, Any] = wire.plain(data)
     return plain
 
