@@ -124,8 +124,8 @@ def _blame(state: RunState, worker: WorkerRun, unit: Unit, index: int, reason: s
         realms.lose(state, file, index, "failed", reason=words, worker=worker.name)
     elif unit.collecting and (known := realms.read_elsewhere(state, file.name)) is not None:
         unit.collecting = False
-        for index in realms.admit_file(state, worker.realm, file, known, worker.name):
-            realms.lose(state, file, index, "error", reason=reason, worker=worker.name)
+        for lost in realms.admit_file(state, worker.realm, file, known, worker.name):
+            realms.lose(state, file, lost, "error", reason=reason, worker=worker.name)
     elif unit.collecting:
         # The file takes its importer down: it is a collection error, and is not tried again.
         unit.collecting = False

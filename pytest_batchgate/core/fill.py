@@ -13,6 +13,7 @@ from pytest_batchgate.core.constraints import ALONE, any_ready
 from pytest_batchgate.core.crew import out_of_restarts
 from pytest_batchgate.core.deadlock import explain
 from pytest_batchgate.core.gating import (
+    collecting_on,
     command_level_s,
     cut,
     is_open,
@@ -89,7 +90,8 @@ def _rest_of_tests_s(state: RunState, run: GateRun) -> float:
     realm = run.realm
     if realm is None or not realm.listed:
         return DEFAULT_FILE_S
-    rest_s = sum(DEFAULT_FILE_S if file.est_s is None else file.est_s for file in realm.queue)
+    wholes = [file.whole_s() for file in realm.queue]
+    rest_s = sum(DEFAULT_FILE_S if whole_s is None else whole_s for whole_s in wholes)
     rest_s += sum(worker.rest_s() for worker in state.workers.values() if worker.realm is realm)
     return rest_s / len(state.slots)
 
@@ -233,8 +235,9 @@ def _feed_one(state: RunState, worker: WorkerRun) -> bool:
 
 def _dismiss(state: RunState) -> None:
     """Tell workers that wait for an answer what to do: park, or finish for good."""
-    over = not state.alive and (
-        state.no_more_tests or not any(realm.queue for realm in state.realms.values())
+    over = not state.alive and not (
+        any(realm.queue for realm in state.realms.values())
+        and (collecting_on(state) or not state.no_more_tests)
     )
     coming = {unit.file.name for unit in state.units.values() if unit.releasing}
     for worker in list(state.workers.values()):
