@@ -18,7 +18,19 @@ from typing import Any
 import execnet
 from execnet import gateway_bootstrap, gateway_io
 
-# What runs in the worker before anything can be imported: sys.path comes first.
+# The first thing a local worker does, while nobody has talked to it yet: a plain `python -c`
+# has the working directory on its path, where anything may be called like a module of ours.
+_PRELOAD = """
+import gc, sys
+gc.disable()
+sys.path[:] = {path!r}
+try:
+    from pytest_batchgate.workers.worker import import_pytest
+    import_pytest()
+except ImportError:
+    pass
+"""
+# What runs in the worker once it is connected: sys.path comes before any import.
 _BOOTSTRAP = """
 import sys
 sys.path[:] = channel.receive()
@@ -87,7 +99,7 @@ class Starting:
     def boot(self, sys_path: list[str], number: int) -> None:
         """In a thread."""
         try:
-            self._connect(number)
+            self._connect(number, sys_path)
             channel = self.gateway.remote_exec(_BOOTSTRAP)
             channel.send(sys_path)
             with self._lock:
@@ -99,7 +111,7 @@ class Starting:
         finally:
             self.ready.set()
 
-    def _connect(self, number: int) -> None:
+    def _connect(self, number: int, sys_path: list[str]) -> None:
         spec = execnet.XSpec(f"{self.spec}//id=worker-{number}")
         if not spec.popen or spec.chdir or spec.nice or spec.env:
             group = execnet.Group(execmodel="main_thread_only")
@@ -108,6 +120,7 @@ class Starting:
             return
         spec.execmodel = "main_thread_only"
         args = gateway_io.popen_args(spec)
+        args[-1] = _PRELOAD.format(path=sys_path) + args[-1]
         if self.marks and os.access(_ENV, os.X_OK):
             # In its environment from the start: what a process sets later is not seen from outside.
             args = [_ENV, *self.marks, *args]

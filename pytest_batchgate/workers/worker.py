@@ -38,7 +38,7 @@ def serve(channel: Any) -> None:
     """Run one pytest session for the controller at the other end of ``channel``."""
     with contextlib.suppress(OSError, AttributeError):
         os.setsid()  # Ctrl-C reaches workers through the controller alone
-    _import_pytest()
+    import_pytest()
     (early,) = wire.decode(channel.receive())
     gc.disable()
     outbox = Outbox(channel.send)
@@ -54,7 +54,7 @@ def serve(channel: Any) -> None:
     WorkerSession(config, channel, outbox, late[1]).run()
 
 
-def _import_pytest() -> None:
+def import_pytest() -> None:
     """Everything that a session will import anyway, while nobody waits for it."""
     import importlib
 
