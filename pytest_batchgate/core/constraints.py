@@ -178,8 +178,7 @@ def any_ready(state: RunState, realm: Realm) -> bool:
     """Whether a test with traits could start in this environment, given a worker."""
     return any(
         (run := state.run_of(special.gate)) is not None and is_open(state, run) and _free(state, special)
-        for tests in state.specials.of(realm).values()
-        for special in tests.values()
+        for special in state.specials.of(realm)
     )
 
 
@@ -189,16 +188,19 @@ def pick(state: RunState, worker: WorkerRun, claims: Collection[int], *, held: b
     ``claims``: gates whose tests it may get.  ``held``: only files the worker has collected.
     Tests that must be alone are not for `pick`, but for `pick_alone`.
     """
-    for name, tests in state.specials.of(worker.realm).items():
-        if (name in worker.files) is not held:
+    for group, files in state.specials.shelf(worker.realm).items():
+        if not _may_have(state, worker, group):
             continue
-        chosen: list[Special] = []
-        for special in tests.values():
-            alike = not chosen or _alike(chosen[0], special)
-            if alike and ALONE not in special.traits.serial and _allowed(state, special, worker, claims):
-                chosen.append(special)
-        if chosen:
-            return _take(state, chosen, worker)
+        for name, tests in files.items():
+            if (name in worker.files) is not held:
+                continue
+            chosen: list[Special] = []
+            for special in tests.values():
+                alike = not chosen or _alike(chosen[0], special)
+                if alike and ALONE not in special.traits.serial and _allowed(state, special, worker, claims):
+                    chosen.append(special)
+            if chosen:
+                return _take(state, chosen, worker)
     return None
 
 
@@ -206,19 +208,26 @@ def pick_alone(state: RunState, worker: WorkerRun, claims: Collection[int]) -> P
     """One test marked plain ``serial``, when nothing else is being tested."""
     if state.testing():
         return None
-    for tests in state.specials.of(worker.realm).values():
-        for special in tests.values():
-            if ALONE in special.traits.serial and _allowed(state, special, worker, claims):
-                return _take(state, [special], worker)
+    for special in state.specials.of(worker.realm):
+        if (
+            ALONE in special.traits.serial
+            and _may_have(state, worker, special.traits.group)
+            and _allowed(state, special, worker, claims)
+        ):
+            return _take(state, [special], worker)
     return None
 
 
+def _may_have(state: RunState, worker: WorkerRun, group: str | None) -> bool:
+    """A group stays with the worker that began it, as long as that one can go on."""
+    if group is None:
+        return True
+    owner = state.workers.get(state.groups.get((worker.realm.key, group), worker.id))
+    return owner is None or owner is worker or owner.ending or owner.leaving
+
+
 def _alike(one: Special, other: Special) -> bool:
-    return (
-        one.gate == other.gate
-        and one.traits.group == other.traits.group
-        and one.traits.serial == other.traits.serial
-    )
+    return one.gate == other.gate and one.traits.serial == other.traits.serial
 
 
 def _free(state: RunState, special: Special) -> bool:
@@ -229,15 +238,9 @@ def _free(state: RunState, special: Special) -> bool:
 
 
 def _allowed(state: RunState, special: Special, worker: WorkerRun, claims: Collection[int]) -> bool:
-    if special.gate not in claims or not _free(state, special):
+    if special.gate not in claims or special.file.only_for not in {None, worker.id}:
         return False
-    if special.file.only_for not in {None, worker.id}:
-        return False
-    group = special.traits.group
-    if group is None:
-        return True
-    owner = state.workers.get(state.groups.get((special.realm.key, group), worker.id))
-    return owner is None or owner is worker or owner.ending or owner.leaving
+    return _free(state, special)
 
 
 def _take(state: RunState, chosen: list[Special], worker: WorkerRun) -> Picked:
@@ -253,9 +256,9 @@ def _take(state: RunState, chosen: list[Special], worker: WorkerRun) -> Picked:
 
 def free_groups(state: RunState, worker: WorkerRun, file: FileRun) -> None:
     """Groups that the worker cannot serve, because the file's ids are another process's own."""
-    for special in state.specials.of(worker.realm).get(file.name, {}).values():
-        key = (worker.realm.key, special.traits.group or "")
-        if state.groups.get(key) == worker.id:
+    for group, files in state.specials.shelf(worker.realm).items():
+        key = (worker.realm.key, group or "")
+        if file.name in files and state.groups.get(key) == worker.id:
             del state.groups[key]
 
 

@@ -316,7 +316,7 @@ def nothing_left(state: RunState, worker: WorkerRun) -> bool:
     runs = [run for run in state.alive if run.claim is not None]
     if any(run.realm is None and run.closing is None for run in runs) or realm.queue:
         return False
-    if not state.no_more_tests and (realm.waiting or state.specials.of(realm)):
+    if not state.no_more_tests and (realm.waiting or state.specials.count(realm)):
         return False
     for other in state.workers.values():
         if other is worker or other.realm is not realm or not other.units:

@@ -165,7 +165,7 @@ def _wanted_workers(state: RunState, realm: Realm) -> int:
         return slots if first is None else max(1, min(first, slots))
     busy = sum(1 for worker in state.workers.values() if worker.realm is realm and worker.units)
     pieces = len(realm.queue) + len(realm.waiting)
-    pieces += sum(len(tests) for tests in state.specials.of(realm).values())
+    pieces += state.specials.count(realm)
     # Work worth sharing: another worker costs about as much as WORTH_A_WORKER_S of tests.
     if distribute.rest_to_share_s(state, realm) > WORTH_A_WORKER_S:
         pieces += 1

@@ -364,6 +364,5 @@ def abandon(state: RunState, realm: Realm) -> None:
             if code in {TODO, OUT}:
                 lose(state, file, index, "error", reason=words)
     realm.waiting.clear()
-    for tests in list(state.specials.of(realm).values()):
-        for special in list(tests.values()):
-            state.specials.remove(special)
+    for special in list(state.specials.of(realm)):
+        state.specials.remove(special)

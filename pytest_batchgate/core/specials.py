@@ -44,34 +44,55 @@ class Special:
         return self.file.collected.nodeid(self.index)
 
 
+Shelf = dict[str | None, dict[str, dict[int, Special]]]  # group, file, index
+
+
 class Specials:
-    """The tests with traits that wait, by environment and file; iterating gives all of them."""
+    """The tests with traits that wait.
+
+    On one shelf per environment, by group first: whose group belongs to another
+    worker need not be looked at, and there may be thousands of them.
+    """
 
     def __init__(self) -> None:
-        self._shelves: dict[RealmKey, dict[str, dict[int, Special]]] = {}
+        self._shelves: dict[RealmKey, Shelf] = {}
+        self._counts: dict[RealmKey, int] = {}
         self.fresh: list[Special] = []  # whose targets have not been looked up
         self.bound: dict[tuple[RealmKey, str, int], Special] = {}  # those with targets
 
     def __bool__(self) -> bool:
-        return any(self._shelves.values())
+        return any(self._counts.values())
 
     def __iter__(self) -> Iterator[Special]:
-        for shelf in self._shelves.values():
-            for tests in shelf.values():
-                yield from tests.values()
+        for key in self._shelves:
+            yield from self._on(key)
 
     def __contains__(self, special: Special) -> bool:
-        return self.of(special.realm).get(special.file.name, {}).get(special.index) is special
+        tests = self._shelves.get(special.realm.key, {}).get(special.traits.group, {})
+        return tests.get(special.file.name, {}).get(special.index) is special
 
-    def of(self, realm: Realm) -> dict[str, dict[int, Special]]:
-        """Those of one environment: file, then index."""
+    def _on(self, key: RealmKey) -> Iterator[Special]:
+        for files in self._shelves.get(key, {}).values():
+            for tests in files.values():
+                yield from tests.values()
+
+    def of(self, realm: Realm) -> Iterator[Special]:
+        """Those of one environment.  Not to be changed meanwhile."""
+        return self._on(realm.key)
+
+    def count(self, realm: Realm) -> int:
+        return self._counts.get(realm.key, 0)
+
+    def shelf(self, realm: Realm) -> Shelf:
         return self._shelves.get(realm.key, {})
 
     def add(self, special: Special) -> None:
-        shelf = self._shelves.setdefault(special.realm.key, {})
-        shelf.setdefault(special.file.name, {})[special.index] = special
+        key = special.realm.key
+        files = self._shelves.setdefault(key, {}).setdefault(special.traits.group, {})
+        files.setdefault(special.file.name, {})[special.index] = special
+        self._counts[key] = self._counts.get(key, 0) + 1
         if special.targets:
-            self.bound[special.realm.key, special.file.name, special.index] = special
+            self.bound[key, special.file.name, special.index] = special
         elif special.traits.depends_on:
             self.fresh.append(special)
 
@@ -80,8 +101,12 @@ class Specials:
         self.bound[special.realm.key, special.file.name, special.index] = special
 
     def remove(self, special: Special) -> None:
-        shelf = self._shelves[special.realm.key]
-        del shelf[special.file.name][special.index]
-        if not shelf[special.file.name]:
-            del shelf[special.file.name]
-        self.bound.pop((special.realm.key, special.file.name, special.index), None)
+        key, group, name = special.realm.key, special.traits.group, special.file.name
+        shelf = self._shelves[key]
+        del shelf[group][name][special.index]
+        if not shelf[group][name]:
+            del shelf[group][name]
+        if not shelf[group]:
+            del shelf[group]
+        self._counts[key] -= 1
+        self.bound.pop((key, name, special.index), None)
