@@ -74,6 +74,7 @@ class Controller:
         self.history: History | None = None
         self.stop: StopAsked | None = None
         self.loose_errors = 0
+        self.failed_in_run = sys.maxsize  # tests, as pytest's session counts them
         self.ran = False
         self.closed = False
         config.add_cleanup(garbage.thaw)  # runs after pytest's own last collections
@@ -95,9 +96,12 @@ class Controller:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         if self.ran:
-            session.exitstatus = self.exit_code()
+            self.heed_session(session)
+            session.exitstatus = expected = self.exit_code()
         with garbage.paused():
             result = yield
+            if self.ran and session.exitstatus != expected:  # a plugin's own verdict
+                self.loose_errors += session.exitstatus == pytest.ExitCode.TESTS_FAILED
             self.finish(session)
         garbage.freeze()
         return result
@@ -157,6 +161,7 @@ class Controller:
             self.hear_out(bridge)
             self.stop = loop.stopped_by
             self.judge(dispatcher)
+            self.failed_in_run = session.testsfailed
             if listing is not None:
                 listing.show()
         self.raise_stop(session, dispatcher, bridge)
@@ -244,6 +249,13 @@ class Controller:
                 signal.signal(number, handler)
 
     # --- the end ------------------------------------------------------------------
+
+    def heed_session(self, session: pytest.Session) -> None:
+        """What came to the session from elsewhere: a hook that raised, a plugin that counted a failure."""
+        if session.exitstatus == pytest.ExitCode.INTERNAL_ERROR and self.stop is None:
+            self.stop = StopAsked("internal", "an internal error", 3)
+        if session.testsfailed > self.failed_in_run:
+            self.loose_errors += session.testsfailed - self.failed_in_run
 
     def judge(self, dispatcher: Dispatcher) -> None:
         state = dispatcher.state

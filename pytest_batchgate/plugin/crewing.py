@@ -29,6 +29,7 @@ from pytest_batchgate.plugin.lastfailed import LastFailed, read_last_failed
 from pytest_batchgate.plugin.launch import Launch, early_message
 from pytest_batchgate.plugin.nodes import Nodes
 from pytest_batchgate.plugin.planning import recorded_estimates
+from pytest_batchgate.plugin.whole import plugins_that_need_all
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.overhearing import Overhearing
 from pytest_batchgate.workers.pool import WorkerPool
@@ -82,7 +83,9 @@ class Crewing:
 
     def warm_up(self, config: pytest.Config) -> None:
         """As early as the plugin may: processes start while pytest still configures itself."""
-        self.small = expected_work_s(recorded_estimates(config)) < SMALL_RUN_S
+        estimates, notices = recorded_estimates(config)
+        self.notices += notices
+        self.small = expected_work_s(estimates) < SMALL_RUN_S
         for slot in range(min(self.first_workers() or self.launch.slots, self.launch.slots)):
             early = self._early[slot] = self._early_message(config, slot, {})
             self.pool.warm(slot, early)
@@ -108,7 +111,14 @@ class Crewing:
         self.last_failed = read_last_failed(config)
         if self.last_failed.notice:
             self.notices.append(self.last_failed.notice)
+        self.notices += self.launch.notices()
         self.whole = self.launch.config.collect == "whole"
+        needy = plugins_that_need_all(config) if self.launch.config.collect == "auto" else []
+        if needy:
+            self.whole = True
+            self.notices.append(
+                f"every worker collects all tests (`collect: whole`): {', '.join(needy)} must see them at once"
+            )
 
     def spawn(self, action: SpawnWorker) -> None:
         assert self.config is not None

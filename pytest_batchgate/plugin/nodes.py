@@ -98,4 +98,6 @@ class Nodes:
         if isinstance(event, WorkerStopped) and self._nodes.get(event.worker):
             node = self._nodes[event.worker].pop(0)
             node.shutting_down = True
+            if node.workerinfo is None and event.reason is None:
+                return  # dropped before it was up: nobody waited for what it would have said
             node.config.hook.pytest_testnodedown(node=node, error=event.reason)

@@ -15,18 +15,24 @@ from pytest_batchgate.store.history import History
 def show_plan(config: pytest.Config, launch: Launch) -> int:
     """Print the plan in the chosen format; the exit code, 0."""
     assert launch.options.plan is not None
-    text = render(launch.plan, recorded_estimates(config), launch.slots, launch.options.plan)
+    estimates, notices = recorded_estimates(config)
+    for notice in notices:
+        sys.stderr.write(f"note: {notice}\n")
+    text = render(launch.plan, estimates, launch.slots, launch.options.plan)
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
     return 0
 
 
-def recorded_estimates(config: pytest.Config) -> Estimates:
-    """From the history, without creating anything: the cache plugin is not configured yet."""
+def recorded_estimates(config: pytest.Config) -> tuple[Estimates, list[str]]:
+    """From the history, with what is to be said of it.
+
+    Nothing is created: the cache plugin is not configured yet.
+    """
     if not config.pluginmanager.has_plugin("cacheprovider"):
-        return Estimates()
+        return Estimates(), []
     folder = config.rootpath / str(config.getini("cache_dir")) / "batchgate"
     history = History.open(folder)
     try:
-        return history.estimates()
+        return history.estimates(), history.warnings
     finally:
         history.close()
