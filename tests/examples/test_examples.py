@@ -34,7 +34,7 @@ def run(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(params=sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()))
 def example(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    copy = tmp_path / request.param
+    copy = tmp_path / str(request.param)
     shutil.copytree(EXAMPLES / request.param, copy, ignore=shutil.ignore_patterns(".*cache", "__pycache__"))
     return copy
 
