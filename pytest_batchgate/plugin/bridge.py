@@ -22,6 +22,7 @@ from _pytest.terminal import TerminalReporter
 from pytest_batchgate.core.events import Event, FileWasCollected, TestsWereRun, TestWasLost, WorkerStarted
 from pytest_batchgate.core.protocol import CollectedFile, StopAsked
 from pytest_batchgate.plugin import rebuild
+from pytest_batchgate.plugin.lines import TestLines
 from pytest_batchgate.plugin.nodes import Nodes
 from pytest_batchgate.report.words import harmless
 from pytest_batchgate.workers import messages as side
@@ -52,7 +53,11 @@ class Bridge:
         self._warned: Counter[tuple[str, tuple[Any, ...]]] = Counter()  # by worker; "": told to pytest
         self._properties: Counter[tuple[str, str, str]] = Counter()
         self._unicode = self._terminal is not None and writes_unicode(self._terminal)
-        if self._terminal is not None and self._quiet:
+        self._lines: TestLines | None = None
+        self._status: Any = None
+        if self._terminal is not None:
+            if not self._quiet:
+                self._lines = TestLines(self._terminal, unicode=self._unicode)
             self._terminal.showfspath = False
             self._terminal._show_progress_info = False
         self._listeners = self._fast_listeners()
@@ -87,12 +92,13 @@ class Bridge:
         """While muted, tests are counted as ever but leave no dot."""
         status = yield
         if self._muted and status is not None:
+            self._status = status
             return (status[0], "", "")
         return status
 
     @contextmanager
     def _hush(self) -> Iterator[None]:
-        self._muted = self._quiet
+        self._muted = self._terminal is not None
         try:
             yield
         finally:
@@ -151,11 +157,19 @@ class Bridge:
         hook = self.config.hook
         nodeid = collected.nodeid(index)
         location = rebuild.location_of(collected, index)
+        begin, end = hook.pytest_runtest_logstart, hook.pytest_runtest_logfinish
+        if self._lines is not None:  # pytest's line would begin before the test's output, which came earlier
+            subset = self.config.pluginmanager.subset_hook_caller
+            begin = subset("pytest_runtest_logstart", [self._terminal])
+            end = subset("pytest_runtest_logfinish", [self._terminal])
         with self._hush():
-            hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
+            begin(nodeid=nodeid, location=location)
             for report in reports:
+                self._status = None
                 hook.pytest_runtest_logreport(report=report)
-            hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+                if self._lines is not None and self._status is not None:
+                    self._lines.write(report, self._status)
+            end(nodeid=nodeid, location=location)
 
     def _file_collected(self, collected: CollectedFile) -> None:
         self.session.testscollected += len(collected.keys)

@@ -31,6 +31,7 @@ from pytest_batchgate.plugin.crewing import Crewing
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.plugin.listing import Listing
 from pytest_batchgate.report.plain import PlainReport
+from pytest_batchgate.report.words import plural
 from pytest_batchgate.store.history import History
 from pytest_batchgate.store.recorder import HistoryRecorder
 from pytest_batchgate.workers.commands import CommandRunner
@@ -115,7 +116,7 @@ class Controller:
         launch = self.launch
         pool = "in turn" if launch.sequential else f"{launch.slots} worker{'s' if launch.slots != 1 else ''}"
         source = launch.config.source or "detected"
-        return f"batchgate: {len(launch.plan.gates)} gates from {source}, {pool}"
+        return f"batchgate: {plural(len(launch.plan.gates), 'gate')} from {source}, {pool}"
 
     # --- the run ------------------------------------------------------------------
 
@@ -178,6 +179,7 @@ class Controller:
             continue_on_collection_errors=bool(config.option.continue_on_collection_errors),
             collect_only=bool(config.option.collectonly),
             narrowed=launch.typed.narrows or self.crewing.last_failed.only is not None,
+            by_name=any("::" in path for path in launch.typed.paths),
             max_restarts=4 * launch.slots if restarts is None else restarts,
             first_workers=self.crewing.first_workers(),
             first_files=self.crewing.last_failed.first_files,
@@ -267,7 +269,8 @@ class Controller:
         text = f"{len(unclaimed)} test{'s' if len(unclaimed) > 1 else ''} that no gate takes: {shown}"
         if self.launch.config.unclaimed == "error" and self.stop is None:
             self.stop = StopAsked("usage", f"{text}. Give a gate `tests: true`, or set `unclaimed: warn`", 4)
-        self.notice(text)
+        else:
+            self.notice(text)
 
     def clear_up(self) -> None:
         """What tests left running belongs to nobody any more; commands' leftovers are gone already."""

@@ -70,7 +70,7 @@ def _in_worker() -> bool:
 def _prepare(config: pytest.Config) -> None:
     namespace = config.known_args_namespace
     if not namespace.batch_gates:
-        used = opts.used_options(namespace)
+        used = opts.used_options(opts.typed_namespace(config) if opts.is_undone(config) else namespace)
         if used:
             raise OptionError(
                 "it means nothing without --batch-gates", where=used[0], todo="Add --batch-gates"
@@ -113,7 +113,8 @@ def _prepare_run(
 ) -> None:
     from pytest_batchgate.plugin import launch, xdistlike
 
-    launch.refuse_conflicts(config.known_args_namespace, typed)
+    args = [str(arg) for arg in config.invocation_params.args]
+    launch.refuse_conflicts(config.known_args_namespace, typed, args)
     plan = launch.prepare(config, batch, typed, run_id)
     config.stash[_launch_key] = plan
     from pytest_batchgate.plugin.controller import Controller

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from pytest_batchgate.core.selection import parse_select
 from pytest_batchgate.errors import ConfigError, OptionError
 from pytest_batchgate.plugin.arguments import check_expressions
 from pytest_batchgate.plugin.cpus import usable_cpus
-from pytest_batchgate.plugin.options import BatchOptions, Typed
+from pytest_batchgate.plugin.options import BatchOptions, Typed, plain_command
 from pytest_batchgate.workers.environ import base_environment, worker_environment
 
 
@@ -43,6 +43,19 @@ class Launch:
     @property
     def has_tests(self) -> bool:
         return any(isinstance(gate.work, Tests) for gate in self.plan.gates)
+
+    def notices(self) -> list[str]:
+        """What of the ini file's addopts does not hold."""
+        expressive = [g.name for g in self.plan.gates if isinstance(g.work, Tests) and g.work.expression]
+        given = [
+            f"{flag} {text!r}"
+            for flag, text in (("-m", self.typed.ini_markexpr), ("-k", self.typed.ini_keyword))
+            if text
+        ]
+        if not expressive or not given:
+            return []
+        names = ", ".join(expressive)
+        return [f"{' and '.join(given)} from addopts: the `tests` expression counts instead for {names}"]
 
 
 def prepare(config: pytest.Config, options: BatchOptions, typed: Typed, run_id: str) -> Launch:
@@ -122,9 +135,12 @@ def early_message(launch: Launch, config: pytest.Config, slot: int, env: Mapping
     }
 
 
-def refuse_conflicts(namespace: Any, typed: Typed) -> None:
-    """Options of pytest and its plugins that cannot work across processes.  Raises OptionError."""
-    plain = "run plain pytest, without --batch-gates, for that"
+def refuse_conflicts(namespace: Any, typed: Typed, args: Sequence[str]) -> None:
+    """Options of pytest and its plugins that cannot work across processes.  Raises OptionError.
+
+    ``args``: the command line, for the command that can be typed instead.
+    """
+    plain = f"Use plain pytest for that: {plain_command(args)}"
     for dest, flag in (
         ("usepdb", "--pdb"),
         ("trace", "--trace"),
@@ -136,7 +152,7 @@ def refuse_conflicts(namespace: Any, typed: Typed) -> None:
     ):
         if getattr(namespace, dest, False):
             raise OptionError(
-                "tests run in worker processes, where it cannot work", where=flag, todo=plain.capitalize()
+                "tests run in worker processes, where it cannot work", where=flag, todo=plain
             )
     if typed.numprocesses is not None:
         raise OptionError(

@@ -197,6 +197,7 @@ class Typed:
     keyword: str
     markexpr: str
     paths: tuple[str, ...]
+    excludes: bool  # by --deselect, --ignore, --ignore-glob
     ini_keyword: str
     ini_markexpr: str
     numprocesses: Any
@@ -204,23 +205,50 @@ class Typed:
 
     @property
     def narrows(self) -> bool:
-        return bool(self.keyword or self.markexpr or self.paths)
+        return bool(self.keyword or self.markexpr or self.paths or self.excludes)
 
 
 def read_typed(config: pytest.Config) -> Typed:
     """Tell typed options from those of the ini file by parsing each part alone."""
-    typed = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *map(str, config.invocation_params.args)]
-    mine = _parse(config, typed)
+    mine = typed_namespace(config)
     ini = _parse(config, list(config.getini("addopts")))
     return Typed(
         keyword=getattr(mine, "keyword", "") or "",
         markexpr=getattr(mine, "markexpr", "") or "",
         paths=tuple(getattr(mine, "file_or_dir", ())),
+        excludes=any(getattr(mine, name, None) for name in ("deselect", "ignore", "ignore_glob")),
         ini_keyword="" if getattr(mine, "keyword", "") else getattr(ini, "keyword", "") or "",
         ini_markexpr="" if getattr(mine, "markexpr", "") else getattr(ini, "markexpr", "") or "",
         numprocesses=getattr(mine, "numprocesses", None),
         ini_numprocesses=getattr(ini, "numprocesses", None),
     )
+
+
+def typed_namespace(config: pytest.Config) -> argparse.Namespace:
+    """What the user typed, without the ini file's addopts."""
+    return _parse(config, _typed_args(config))
+
+
+def is_undone(config: pytest.Config) -> bool:
+    """Whether `--no-batch-gates` was typed: then other options of addopts mean nothing either."""
+    return "--no-batch-gates" in _typed_args(config)
+
+
+def _typed_args(config: pytest.Config) -> list[str]:
+    return [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *map(str, config.invocation_params.args)]
+
+
+def plain_command(args: Sequence[str]) -> str:
+    """The command line without options of ours, as a person would type it."""
+    valued = {flag for flag, *_ in [*_VALUES.values(), *_LISTS.values()]} - OPTIONAL_VALUES.keys()
+    kept: list[str] = []
+    rest = iter(args)
+    for arg in rest:
+        if arg in valued:
+            next(rest, None)
+        elif not arg.startswith(("--batch-", "--no-batch-")):
+            kept.append(arg)
+    return shlex.join(["pytest", *kept])
 
 
 def _parse(config: pytest.Config, args: Sequence[str]) -> argparse.Namespace:

@@ -144,7 +144,10 @@ class _Shown(TerminalRepr):
 
 def tell_internal_error(config: pytest.Config, text: str) -> None:
     """As pytest tells of one of its own: in the terminal, in the JUnit report, to plugins."""
-    excinfo = pytest.ExceptionInfo.from_exception(RuntimeError(text))
+    try:
+        raise RuntimeError(text)  # plugins are promised an exception with a traceback
+    except RuntimeError as exc:
+        excinfo = pytest.ExceptionInfo.from_exception(exc)
     shown: Any = _Shown(text)
     config.hook.pytest_internalerror(excrepr=shown, excinfo=excinfo)
 

@@ -201,8 +201,9 @@ class WorkerSession:
         )
 
     @pytest.hookimpl
-    def pytest_internalerror(self, excrepr: object) -> None:
+    def pytest_internalerror(self, excrepr: object) -> bool:
         self.outbox.put_now(wire.INTERNAL, wire.plain(str(excrepr)))
+        return True  # or pytest would write it to the standard error of every worker
 
     @pytest.hookimpl
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:

@@ -181,7 +181,7 @@ class FileCollector:
     def _last_failed(self, items: list[pytest.Item]) -> None:
         """``--lf`` and ``--ff`` within one file; the controller chose the files."""
         if self.only_ids is not None:
-            failed = set(self.only_ids.get(self._wanted or "", ()))
+            failed = {nodeid for nodeids in self.only_ids.values() for nodeid in nodeids}
             gone = [item for item in items if item.nodeid not in failed]
             if gone:
                 items[:] = [item for item in items if item.nodeid in failed]
@@ -192,7 +192,10 @@ class FileCollector:
     def _share_out(self, items: Sequence[pytest.Item]) -> None:
         """What was collected in one go, as if each file had been collected alone."""
         by_file: dict[str, list[pytest.Item]] = {}
-        for item in items:
+        kept = list(items)
+        if self.whole:
+            self._last_failed(kept)
+        for item in kept:
             by_file.setdefault(file_of(item.nodeid), []).append(item)
         reports, deselected = self._reports, self._deselected
         for name in dict.fromkeys(
