@@ -112,6 +112,7 @@ class World:
     jitter: bool = True
     taken_limit: int | None = None  # a worker runs that many tests of a new file unasked
     chatty: bool = False  # says hungry with nothing held, too
+    prompt: bool = False  # orders are taken while a file is collected or a test runs
 
     def collected(self, file: SimFile) -> CollectedFile:
         gates, traits = [], {}
@@ -149,6 +150,8 @@ class SimUnit:
     id: UnitId
     file: str
     action: AssignFile | AssignTests
+    wanted: tuple[int, ...] = ()  # of AssignTests
+    revoked: bool = False  # released while its file was being collected: nothing of it runs
     begun: bool = False  # its indexes are known
     left: int = 0  # tests that are neither run nor released
 
@@ -207,7 +210,8 @@ class SimWorker:
         if isinstance(action, KillWorker):
             self.obey(action)
             return
-        if self.collecting is not None or (self.running is not None and self.sim.world.chatty):
+        busy = self.collecting is not None or (self.running is not None and self.sim.world.chatty)
+        if busy and not self.sim.world.prompt:
             self.late.append(action)  # handled between two tests, as a single thread would
             return
         self.obey(action)
@@ -216,7 +220,8 @@ class SimWorker:
     def obey(self, action: Action) -> None:
         match action:
             case AssignFile() | AssignTests():
-                self.units[action.unit] = SimUnit(action.unit, action.file, action)
+                wanted = action.indexes if isinstance(action, AssignTests) else ()
+                self.units[action.unit] = SimUnit(action.unit, action.file, action, wanted)
                 self.parked = self.said_hungry = False
             case ReleaseTests():
                 self.release(action)
@@ -234,12 +239,17 @@ class SimWorker:
         if unit is None:
             self.send(UnitReleased(self.id, action.unit, (), whole=False))
             return
+        if unit is self.collecting and isinstance(unit.action, AssignFile):
+            unit.revoked |= action.count is None
+            self.send(UnitReleased(self.id, unit.id, (), whole=False))
+            return
         if not unit.begun:
             if isinstance(unit.action, AssignFile):
                 del self.units[unit.id]
                 self.send(UnitReleased(self.id, unit.id, (), whole=True))
                 return
-            self.begin_tests(unit, unit.action)
+            self.give_back(unit, unit.action, action.count)
+            return
         free = [item for item in self.items if item[0] is unit and item is not self.announced]
         given = free[-action.count :] if action.count is not None else free
         for item in given:
@@ -247,6 +257,12 @@ class SimWorker:
         unit.left -= len(given)
         self.send(UnitReleased(self.id, unit.id, tuple(index for _, index in given), whole=False))
         self.maybe_end(unit)
+
+    def give_back(self, unit: SimUnit, action: AssignTests, count: int | None) -> None:
+        """Of tests whose file may not be collected yet."""
+        kept = 0 if count is None else max(len(unit.wanted) - count, 0)
+        self.send(UnitReleased(self.id, action.unit, unit.wanted[kept:], whole=False))
+        unit.wanted = unit.wanted[:kept]
 
     # --- work
 
@@ -284,7 +300,7 @@ class SimWorker:
 
     def open_unit(self, unit: SimUnit) -> None:
         if isinstance(unit.action, AssignTests) and unit.file in self.files:
-            self.begin_tests(unit, unit.action)
+            self.begin_tests(unit)
             return
         self.collecting = unit
         file = self.sim.files[unit.file]
@@ -302,7 +318,7 @@ class SimWorker:
             self.sim.note_collector(file, self.id)
             self.begin_file(unit, unit.action, file)
         else:
-            self.begin_tests(unit, unit.action)
+            self.begin_tests(unit)
         self.go_on()
 
     def begin_file(self, unit: SimUnit, action: AssignFile, file: SimFile) -> None:
@@ -312,18 +328,18 @@ class SimWorker:
             for index, claim in enumerate(collected.gates)
             if claim in action.open_gates and index not in collected.traits
         ]
-        limit = self.sim.world.taken_limit
+        limit = 0 if unit.revoked else self.sim.world.taken_limit
         taken = None if limit is None else tuple(indexes[:limit])
         self.send(FileCollected(self.id, unit.id, collected, taken))
         self.queue(unit, indexes if taken is None else list(taken))
 
-    def begin_tests(self, unit: SimUnit, action: AssignTests) -> None:
+    def begin_tests(self, unit: SimUnit) -> None:
         file = self.sim.files[unit.file]
         missing: tuple[int, ...] = ()
         if file.unstable and self.sim.collectors.get(file.name) not in {None, self.id}:
-            missing = action.indexes
+            missing = unit.wanted
             self.send(TestsMissing(self.id, unit.id, missing))
-        self.queue(unit, [index for index in action.indexes if index not in missing])
+        self.queue(unit, [index for index in unit.wanted if index not in missing])
 
     def queue(self, unit: SimUnit, indexes: list[int]) -> None:
         unit.begun = True

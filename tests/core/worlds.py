@@ -154,6 +154,7 @@ def worlds(draw: st.DrawFn, *, calm: bool = False) -> World:
         latency_s=draw(st.sampled_from((0.0, 0.001, 0.05))),
         taken_limit=draw(st.sampled_from((None, None, 2))),
         chatty=draw(st.booleans()),
+        prompt=draw(st.booleans()),
     )
 
 
