@@ -135,7 +135,9 @@ def _may_turn_up(state: RunState, name: str) -> bool:
 def _left_out(state: RunState, seen: FileRun | None, name: str, candidates: list[str]) -> bool:
     """Whether the command line is why a target does not exist."""
     if seen is not None and seen.collected is not None:
-        return any(covers(wanted, other) for other in seen.collected.deselected for wanted in candidates)
+        return state.options.by_name or any(
+            covers(wanted, other) for other in seen.collected.deselected for wanted in candidates
+        )
     if name not in state.listed:
         return state.options.narrowed
     return all(state.run_of(claim) is None for claim in state.new_file(name).claimants)
@@ -156,12 +158,14 @@ def _matches(file: FileRun, wanted: str) -> Iterator[int]:
 def _watch(state: RunState, target: Target, found: Iterable[tuple[FileRun, int]]) -> None:
     """Count the tests still to come; each is looked at where its own gate runs it."""
     target.resolved = True
+    left_out = False
     for seen, index in found:
         assert seen.collected is not None
         claim = seen.collected.gates[index]
         run = state.run_of(claim)
         if run is None:
-            continue  # its gate was left out of the run
+            left_out = True
+            continue
         here = seen if run.realm is None else run.realm.files.get(seen.name, seen)
         outcome = here.outcome(index) if here.collected is not None else None
         if outcome is None and run.ended:
@@ -172,6 +176,9 @@ def _watch(state: RunState, target: Target, found: Iterable[tuple[FileRun, int]]
             state.watched.setdefault((seen.name, index), []).append(target)
         elif outcome not in PASSING and target.culprit is None:
             target.culprit = f"{seen.collected.nodeid(index)}, which {outcome}"
+    if left_out:
+        text = f"{target.text} belongs to a gate that was left out: ignored as a dependency"
+        state.tell(Noticed(state.now, text))
 
 
 def any_ready(state: RunState, realm: Realm) -> bool:

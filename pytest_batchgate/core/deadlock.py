@@ -33,6 +33,37 @@ def explain(state: RunState) -> list[tuple[Special, str]]:
     return []
 
 
+def bring_forward(state: RunState) -> bool:
+    """In turn: let the gates that tests wait for go before their turn, with what those need."""
+    if not state.options.sequential:
+        return False
+    asked: list[GateName] = []
+    for special in state.specials:
+        own = state.run_of(special.gate)
+        if own is not None and (own.state is GateState.RUNNING or its_turn(state, own)):
+            for target in special.targets:
+                if not target.met:
+                    asked += _gates_behind(state, special, target)
+    before = len(state.forward)
+    while asked:
+        run = state.gates.get(asked.pop())
+        if run is not None and not run.ended and run.name not in state.forward:
+            state.forward.add(run.name)
+            asked += run.needs
+    return len(state.forward) > before
+
+
+def _gates_behind(state: RunState, special: Special, target: Target) -> list[GateName]:
+    if target.gate is not None:
+        return [target.gate]
+    if target.resolved:
+        claims = {claim for file, index, claim in target.tests if (file, index) in state.watched}
+    else:
+        named = target.text.partition("[")[0].partition("::")[0]
+        claims = set(state.new_file(named if named in state.listed else special.file.name).claimants)
+    return [run.name for claim in sorted(claims) if (run := state.run_of(claim)) is not None]
+
+
 def _name(node: Node) -> str:
     return node.nodeid if isinstance(node, Special) else f"gate {node}"
 

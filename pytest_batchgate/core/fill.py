@@ -11,7 +11,7 @@ from __future__ import annotations
 from pytest_batchgate.core import crew, distribute
 from pytest_batchgate.core.constraints import ALONE, any_ready
 from pytest_batchgate.core.crew import out_of_restarts
-from pytest_batchgate.core.deadlock import explain
+from pytest_batchgate.core.deadlock import bring_forward, explain
 from pytest_batchgate.core.gating import (
     collecting_on,
     command_level_s,
@@ -270,6 +270,8 @@ def _is_stuck(state: RunState) -> bool:
 
 def _unblock(state: RunState) -> bool:
     """Break a deadlock: a cycle of tests is an error of its tests; else gates fail with the reason."""
+    if bring_forward(state):
+        return True
     blocked = explain(state)
     for special, reason in blocked:
         if special in state.specials:

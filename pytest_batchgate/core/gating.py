@@ -48,8 +48,11 @@ def resources_free(state: RunState, run: GateRun) -> bool:
 
 
 def its_turn(state: RunState, run: GateRun) -> bool:
-    """In turn, only the first gate that has not ended; services run beside it."""
-    if not state.options.sequential or run.gate.is_service:
+    """In turn, only the first gate that has not ended; services run beside it.
+
+    A gate that tests of an earlier one wait for goes with it (`deadlock.bring_forward`).
+    """
+    if not state.options.sequential or run.gate.is_service or run.name in state.forward:
         return True
     return run is next((other for other in state.alive if not other.gate.is_service), None)
 

@@ -37,6 +37,7 @@ class RunOptions:
     continue_on_collection_errors: bool = False
     collect_only: bool = False
     narrowed: bool = False
+    by_name: bool = False  # node ids were typed: what else their files hold is not known
     max_restarts: int = 8
     first_workers: int | None = None  # how many workers to start unasked; None: one per slot
     first_files: tuple[str, ...] = ()
@@ -128,6 +129,7 @@ class RunState:
     stopping: bool = False  # the whole run is being brought to an end
     stop: tuple[str, str, int] | None = None  # kind, reason, exit code of the first stop
     cause: str | None = None  # why gates are cancelled, in words
+    forward: set[GateName] = field(default_factory=set)  # in turn: gates that go before their turn
     late_errors: int = 0  # errors that came after their gate had ended
     finished: bool = False
     actions: list[Action] = field(default_factory=list)
