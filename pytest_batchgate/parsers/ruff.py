@@ -30,9 +30,9 @@ def read(output: ParserInput, out: Collector) -> None:
             out.add("File would be reformatted", path=unformatted[1], rule="unformatted")
         else:
             _ = (
-                diagnostics.add_block(before, line, out)
+                shared.add_line(line, out)
+                or diagnostics.add_block(before, line, out)
                 or diagnostics.add_placed(line, out)
-                or shared.add_line(line, out)
             )
         before = [*before[-4:], line]
 

@@ -14,9 +14,9 @@ def read(output: ParserInput, out: Collector) -> None:
     before: list[str] = []
     for line in lines(output.text):
         _ = (
-            diagnostics.add_block(before, line, out)
+            shared.add_line(line, out)
+            or diagnostics.add_block(before, line, out)
             or diagnostics.add_placed(line, out)
-            or shared.add_line(line, out)
         )
         before = [*before[-4:], line]
 
