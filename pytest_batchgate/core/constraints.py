@@ -6,7 +6,7 @@ they name, so that a finished test costs one look-up and nothing is scanned.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
 from pytest_batchgate.core.events import Noticed
 from pytest_batchgate.core.gating import became, is_open
@@ -37,7 +37,8 @@ def target_for(state: RunState, special: Special, text: str) -> Target:
     scope = "" if by_itself else special.nodeid.partition("[")[0].rpartition("::")[0]
     target = state.targets.get((scope, text))
     if target is None:
-        target = state.targets[scope, text] = Target(text=text)
+        home = (scope or text).partition("[")[0].partition("::")[0]
+        target = state.targets[scope, text] = Target(text=text, file=home)
         if text.startswith("gate:"):
             target.gate = GateName(text.removeprefix("gate:"))
             target.resolved = True
@@ -101,14 +102,14 @@ def _resolve(state: RunState, scope: str, target: Target) -> None:
     candidates = [target.text if not scope else f"{scope}::{target.text}"]
     if "::" in scope:  # a bare name in a class may also mean the module's
         candidates.append(f"{scope.partition('::')[0]}::{target.text}")
-    name = candidates[0].partition("[")[0].partition("::")[0]
+    name = target.file
     homes = [(realm, realm.files[name]) for realm in state.realms.values() if name in realm.files]
     seen = next((file for _, file in homes if file.collected is not None), None)
     if seen is not None:
         for wanted in candidates:
-            found = [(seen, index) for index in _matches(seen, wanted)]
+            found = by_name(seen).get(wanted)
             if found:
-                _watch(state, target, found)
+                _watch(state, target, seen, found)
                 return
     elif homes or _may_turn_up(state, name):
         return
@@ -148,19 +149,25 @@ def covers(wanted: str, nodeid: str) -> bool:
     return nodeid == wanted or nodeid.startswith((f"{wanted}[", f"{wanted}::"))
 
 
-def _matches(file: FileRun, wanted: str) -> Iterator[int]:
-    assert file.collected is not None
-    for index in range(len(file.collected.keys)):
-        if covers(wanted, file.collected.nodeid(index)):
-            yield index
+def by_name(file: FileRun) -> dict[str, list[int]]:
+    """The file's tests by all that a target may call them; made when it is first asked for."""
+    if not file.by_name:
+        assert file.collected is not None
+        for index in range(len(file.collected.keys)):
+            nodeid = file.collected.nodeid(index)
+            parts = nodeid.partition("[")[0].split("::")
+            names = {nodeid, *("::".join(parts[:count]) for count in range(1, len(parts) + 1))}
+            for name in names:
+                file.by_name.setdefault(name, []).append(index)
+    return file.by_name
 
 
-def _watch(state: RunState, target: Target, found: Iterable[tuple[FileRun, int]]) -> None:
+def _watch(state: RunState, target: Target, seen: FileRun, found: Iterable[int]) -> None:
     """Count the tests still to come; each is looked at where its own gate runs it."""
+    assert seen.collected is not None
     target.resolved = True
     left_out = False
-    for seen, index in found:
-        assert seen.collected is not None
+    for index in found:
         claim = seen.collected.gates[index]
         run = state.run_of(claim)
         if run is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_batchgate.core.gating import its_turn, needs_met
+from pytest_batchgate.core.gating import is_open, its_turn, needs_met
 from pytest_batchgate.core.model import GateName, GateState
 from pytest_batchgate.core.specials import Special, Target
 from pytest_batchgate.core.state import RunState
@@ -43,7 +43,7 @@ def bring_forward(state: RunState) -> bool:
         if own is not None and (own.state is GateState.RUNNING or its_turn(state, own)):
             for target in special.targets:
                 if not target.met:
-                    asked += _gates_behind(state, special, target)
+                    asked += _gates_behind(state, target)
     before = len(state.forward)
     while asked:
         run = state.gates.get(asked.pop())
@@ -53,15 +53,16 @@ def bring_forward(state: RunState) -> bool:
     return len(state.forward) > before
 
 
-def _gates_behind(state: RunState, special: Special, target: Target) -> list[GateName]:
+def _gates_behind(state: RunState, target: Target) -> list[GateName]:
+    """Gates that have to go on before the target can be met."""
     if target.gate is not None:
         return [target.gate]
     if target.resolved:
         claims = {claim for file, index, claim in target.tests if (file, index) in state.watched}
-    else:
-        named = target.text.partition("[")[0].partition("::")[0]
-        claims = set(state.new_file(named if named in state.listed else special.file.name).claimants)
-    return [run.name for claim in sorted(claims) if (run := state.run_of(claim)) is not None]
+    else:  # its file waits to be collected, with the gates that may have tests there
+        claims = set(state.new_file(target.file).claimants)
+    runs = [state.run_of(claim) for claim in sorted(claims)]
+    return [run.name for run in runs if run is not None and not run.ended]
 
 
 def _name(node: Node) -> str:
@@ -111,7 +112,7 @@ def _waits_for(state: RunState, node: Node, by_test: dict[tuple[str, int], Speci
             if not target.met:
                 yield from _behind_target(state, target, by_test)
         own = state.run_of(node.gate)
-        if own is not None and own.state is GateState.WAITING:
+        if own is not None and own.state is GateState.WAITING and not is_open(state, own):
             yield own.name
         return
     run = state.gates[node]
@@ -134,18 +135,13 @@ def _waits_for(state: RunState, node: Node, by_test: dict[tuple[str, int], Speci
 def _behind_target(
     state: RunState, target: Target, by_test: dict[tuple[str, int], Special]
 ) -> Iterator[Node]:
-    if target.gate is not None:
-        if target.gate in state.gates:
-            yield target.gate
-        return
-    gates: set[GateName] = set()
-    for file, index, claim in target.tests:
+    plain = target.gate is not None or not target.resolved
+    for file, index, _ in target.tests:
         if (file, index) not in state.watched:
             continue  # it has ended
-        special = by_test.get((file, index))
-        run = state.run_of(claim)
-        if special is not None:
-            yield special
-        elif run is not None and run.name not in gates:
-            gates.add(run.name)
-            yield run.name
+        if (file, index) in by_test:
+            yield by_test[file, index]
+        else:
+            plain = True
+    if plain:
+        yield from (name for name in _gates_behind(state, target) if name in state.gates)

@@ -38,6 +38,7 @@ class FileRun:
     done: int = 0
     done_s: float = 0.0
     only_for: WorkerId | None = None  # its ids differ from process to process
+    by_name: dict[str, list[int]] = field(default_factory=dict)  # for `depends_on`, if any asks
     sent: bool = False  # a marker in another environment's collection sends tests of it here
 
     def whole_s(self) -> float | None:

@@ -15,6 +15,7 @@ class Target:
     """What one `depends_on` entry names: a gate, or tests that may not be known yet."""
 
     text: str
+    file: str = ""  # that holds what it names
     gate: GateName | None = None
     resolved: bool = False
     pending: int = 0  # its tests that have not ended

@@ -60,7 +60,10 @@ def exit_code(ending: Ending, gates: Iterable[GateReport], *, collection_errors:
         return INTERNAL_ERROR
     if kind == "usage":
         return USAGE_ERROR
-    if kind == "interrupted" or (collection_errors and not ending.continue_on_collection_errors):
+    if kind == "interrupted":
+        return INTERRUPTED
+    # As pytest: with -x an error of collection is the first failure, and nothing that interrupts.
+    if collection_errors and not ending.continue_on_collection_errors and kind != "maxfail":
         return INTERRUPTED
     if collection_errors or ending.loose_errors or any(report.fails_run for report in reports):
         return FAILED

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pytest_batchgate.core.constraints import ALONE, covers
+from pytest_batchgate.core.constraints import ALONE
 from pytest_batchgate.core.distribute import open_claims
 from pytest_batchgate.core.events import (
     Event,
@@ -339,6 +339,11 @@ class Watch:
             f"{gates} workers={list(state.workers.values())} specials={[s.nodeid for s in state.specials]} "
             f"is_open={[name for name, run in state.gates.items() if is_open(state, run)]}"
         )
+
+
+def covers(wanted: str, nodeid: str) -> bool:
+    """The test itself, its parameters, or what lies in its class or file."""
+    return nodeid == wanted or nodeid.startswith((f"{wanted}[", f"{wanted}::"))
 
 
 def targets(tests: dict[str, tuple[Gate | None, Traits]], nodeid: str, text: str) -> list[str]:

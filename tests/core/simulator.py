@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 from invariants import Watch
 
 from pytest_batchgate.core.claims import claimants
-from pytest_batchgate.core.dispatch import Dispatcher
-from pytest_batchgate.core.events import Event
+from pytest_batchgate.core.dispatch import Dispatcher, Step
 from pytest_batchgate.core.model import Gate, GateName, GateState, Tests
 from pytest_batchgate.core.plan import Plan
 from pytest_batchgate.core.protocol import (
@@ -112,6 +111,7 @@ class World:
     jitter: bool = True
     taken_limit: int | None = None  # a worker runs that many tests of a new file unasked
     chatty: bool = False  # says hungry with nothing held, too
+    flush_all: bool = False  # reports each test at once
     prompt: bool = False  # orders are taken while a file is collected or a test runs
 
     def collected(self, file: SimFile) -> CollectedFile:
@@ -367,7 +367,7 @@ class SimWorker:
             self.flush()
         self.unsent_unit = unit
         self.unsent.append(TestResult(index, test.outcome, test.duration_s))
-        if self.sim.rng.random() < 0.4:
+        if self.sim.world.flush_all or self.sim.rng.random() < 0.4:
             self.flush()
         unit.left -= 1
         self.maybe_end(unit)
@@ -427,9 +427,7 @@ class Simulator:
         self.processes: dict[GateName, SimProcess] = {}
         self.collectors: dict[str, WorkerId] = {}
         self.dispatcher = Dispatcher(world.plan, world.options)
-        self.actions: list[tuple[float, Action]] = []
-        self.events: list[Event] = []
-        self.inputs: list[tuple[float, Input]] = []
+        self.steps: list[tuple[float, Step]] = []
         self.watch = Watch(self)
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
@@ -469,16 +467,13 @@ class Simulator:
     def arrive(self, message: Input) -> None:
         if self.dispatcher.finished:
             return
-        self.inputs.append((self.now, message))
         self.watch.before(message)
         self._do(self.dispatcher.handle(message, self.now))
 
-    def _do(self, step: object) -> None:
-        actions, events = step.actions, step.events  # type: ignore[attr-defined]
-        self.events.extend(events)
-        self.watch.after(actions, events)
-        for action in actions:
-            self.actions.append((self.now, action))
+    def _do(self, step: Step) -> None:
+        self.steps.append((self.now, step))
+        self.watch.after(step.actions, step.events)
+        for action in step.actions:
             self._act(action)
 
     def _act(self, action: Action) -> None:

@@ -1,6 +1,6 @@
 """The layers of the package: who may import whom, lazy and type-only imports included.
 
-    errors <- core <- {config, parsers, store, workers, report, bench} <- plugin, cli
+errors <- core <- {config, parsers, store, workers, report, bench} <- plugin, cli
 """
 
 from __future__ import annotations

@@ -1,0 +1,167 @@
+"""A simulated run as a list of short sentences, for tests to compare and people to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from simulator import SimCommand, SimFile, SimTest, Simulator, World
+
+from pytest_batchgate.core.events import (
+    Event,
+    GateBecameReady,
+    GateFinished,
+    GateStarted,
+    Noticed,
+    TestsWereRun,
+    TestWasLost,
+    WorkerStopped,
+)
+from pytest_batchgate.core.model import Command, Config, Estimates, Gate, GateName, Ready, Tests
+from pytest_batchgate.core.plan import build_plan, parse_select
+from pytest_batchgate.core.protocol import (
+    Action,
+    AssignFile,
+    AssignTests,
+    FinishWorker,
+    HaltWorker,
+    KillWorker,
+    ParkWorker,
+    ReleaseTests,
+    SpawnWorker,
+    StartCommand,
+    StopAsked,
+    StopCommand,
+    Traits,
+    WorkerId,
+)
+from pytest_batchgate.core.state import RunOptions
+
+
+def command(name: str, *needs: str, weight: int = 1, **more: object) -> Gate:
+    work = Command(argv=(name,), weight=weight)
+    return Gate(name=GateName(name), work=work, needs=tuple(map(GateName, needs)), **more)  # type: ignore[arg-type]
+
+
+def service(name: str, *needs: str, **more: object) -> Gate:
+    work = Command(argv=(name,), ready=Ready(port=1))
+    return Gate(name=GateName(name), work=work, needs=tuple(map(GateName, needs)), **more)  # type: ignore[arg-type]
+
+
+def tests(
+    name: str, *needs: str, paths: Sequence[str] = (), max_workers: int | None = None, **more: object
+) -> Gate:
+    """By ``paths``, else every test of the run."""
+    work = Tests(paths=tuple(paths), rest=not paths, max_workers=max_workers)
+    return Gate(name=GateName(name), work=work, needs=tuple(map(GateName, needs)), **more)  # type: ignore[arg-type]
+
+
+def file(
+    name: str, *names: str | SimTest, each_s: float = 1.0, errors: int = 0, collect_s: float = 0.0
+) -> SimFile:
+    made = [SimTest(name=one, duration_s=each_s) if isinstance(one, str) else one for one in names]
+    return SimFile(name=name, tests=made, errors=errors, collect_s=collect_s)
+
+
+def test(name: str, outcome: str = "passed", duration_s: float = 1.0, **traits: object) -> SimTest:
+    """``crashes`` apart, keywords are traits."""
+    crashes = bool(traits.pop("crashes", False))
+    constrained = Traits(**traits) if traits else None  # type: ignore[arg-type]
+    return SimTest(name=name, outcome=outcome, duration_s=duration_s, traits=constrained, crashes=crashes)
+
+
+test.__test__ = False  # type: ignore[attr-defined]
+
+
+def play(
+    gates: Sequence[Gate],
+    files: Sequence[SimFile] = (),
+    *,
+    slots: int = 1,
+    commands: Mapping[str, SimCommand] | None = None,
+    record: Mapping[str, float] | None = None,
+    stops: Sequence[tuple[float, StopAsked]] = (),
+    select: str | None = None,
+    spawn_s: float = 0.0,
+    **options: object,
+) -> Simulator:
+    """Run the world without chance: every message and every start takes no time."""
+    plan = build_plan(Config(gates=tuple(gates)), select=parse_select(select) if select else None)
+    seconds = dict(record or {})
+    names = {gate.name for gate in gates}
+    estimates = Estimates(
+        files={name: value for name, value in seconds.items() if name not in names},
+        commands={name: value for name, value in seconds.items() if name in names},
+    )
+    world = World(
+        plan=plan,
+        options=RunOptions(slots=slots, estimates=estimates, **options),  # type: ignore[arg-type]
+        files=list(files),
+        commands=dict(commands or {}),
+        stops=list(stops),
+        latency_s=0.0,
+        spawn_s=spawn_s,
+        jitter=False,
+        flush_all=True,
+    )
+    return Simulator(world).run()
+
+
+def story(sim: Simulator, *, times: bool = False, only: str = "") -> list[str]:
+    """What was told and ordered, in order; ``only``: letters of "gates", "tests", "orders" by initial."""
+    lines = []
+    for now, step in sim.steps:
+        for kind, line in [*_told(step.events), *_ordered(sim, step.actions)]:
+            if not only or kind in only:
+                lines.append(f"{now:g} {line}" if times else line)
+    return lines
+
+
+def _told(events: Sequence[Event]) -> Iterator[tuple[str, str]]:
+    for event in events:
+        match event:
+            case GateStarted(_, gate, slots):
+                yield "g", f"{gate} starts" + (f" in {', '.join(map(str, slots))}" if slots else "")
+            case GateBecameReady(_, gate):
+                yield "g", f"{gate} is ready"
+            case GateFinished(_, report):
+                yield (
+                    "g",
+                    f"{report.name} {report.state.value}" + (f": {report.reason}" if report.reason else ""),
+                )
+            case TestsWereRun(_, worker, collected, results):
+                for result in results:
+                    yield "t", f"{worker} ran {collected.nodeid(result.index)}: {result.outcome}"
+            case TestWasLost(_, _, collected, index, outcome, reason):
+                yield "t", f"{collected.nodeid(index)} {outcome}: {reason}"
+            case WorkerStopped(_, worker, reason):
+                yield "o", f"{worker} ended" + (f": {reason}" if reason else "")
+            case Noticed(_, text):
+                yield "g", f"notice: {text}"
+
+
+def _ordered(sim: Simulator, actions: Sequence[Action]) -> Iterator[tuple[str, str]]:
+    def name(worker: WorkerId) -> str:
+        return f"gw{sim.workers[worker].spawn.slot}"
+
+    for action in actions:
+        match action:
+            case SpawnWorker(_, slot, env):
+                yield "o", f"spawn gw{slot}" + (f" {dict(env)}" if env else "")
+            case AssignFile(worker, _, file_name, _):
+                yield "o", f"{name(worker)} collects {file_name}"
+            case AssignTests(worker, _, file_name, indexes, _, _):
+                yield "o", f"{name(worker)} gets {', '.join(map(str, indexes))} of {file_name}"
+            case ReleaseTests(worker, _, count):
+                yield "o", f"{name(worker)} gives back {'all' if count is None else count}"
+            case ParkWorker(worker):
+                yield "o", f"{name(worker)} parks"
+            case FinishWorker(worker):
+                yield "o", f"{name(worker)} finishes"
+            case HaltWorker(worker):
+                yield "o", f"{name(worker)} halts"
+            case KillWorker(worker, _, reason):
+                yield "o", f"kill {name(worker)}: {reason}"
+            case StartCommand(gate, _, env):
+                yield "o", f"run {gate}" + (f" {dict(env)}" if env else "")
+            case StopCommand(gate, state, reason, _):
+                yield "o", f"stop {gate} ({state.value}: {reason})"
