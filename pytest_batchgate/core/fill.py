@@ -109,7 +109,8 @@ def _start_commands(state: RunState, commands: list[GateRun]) -> None:
 
 
 def _staff(state: RunState) -> None:
-    """Start workers where an environment has work and a slot has no worker."""
+    """Start workers where an environment has work and a slot has no worker; the smallest crew first."""
+    short: list[tuple[int, int, Realm]] = []  # workers it has, workers it wants
     for realm in state.realms.values():
         if realm.dead is not None or not _has_work(state, realm):
             continue
@@ -120,19 +121,37 @@ def _staff(state: RunState) -> None:
         # A worker beside a command is ready for the time after it, but of no use now.
         have = sum(1 for worker in coming if state.slots[worker.slot].command is None)
         want = 1 if out_of_restarts(state) else _wanted_workers(state, realm)
-        places = sorted(range(len(state.slots)), key=lambda number: state.slots[number].command is not None)
-        for number in places:
-            if have >= want:
-                break
-            slot = state.slots[number]
-            if slot.worker is None:
-                crew.spawn(state, number, realm)
-                have += 1
-            elif _may_replace(state, slot.worker, realm) and slot.command is None:
-                crew.finish(state, slot.worker)
-                have += 1
-        if not have and want and not coming and not _is_leaving_for(state, realm):
+        if not coming and not _is_leaving_for(state, realm) and not _places(state, realm):
             _make_room(state, realm)
+        short.append((have, want, realm))
+    while short:
+        short.sort(key=lambda entry: entry[0], reverse=True)
+        have, want, realm = short.pop()
+        if have < want and _place(state, realm):
+            short.append((have + 1, want, realm))
+
+
+def _places(state: RunState, realm: Realm) -> list[int]:
+    """Slots that a worker of this environment may have, those without a command first."""
+    found = []
+    for number, slot in enumerate(state.slots):
+        replaced = slot.command is None and slot.worker and _may_replace(state, slot.worker, realm)
+        if slot.worker is None or replaced:
+            found.append(number)
+    return sorted(found, key=lambda number: state.slots[number].command is not None)
+
+
+def _place(state: RunState, realm: Realm) -> bool:
+    """Start one worker, or end an idle one of another environment to start one in its place."""
+    places = _places(state, realm)
+    if not places:
+        return False
+    there = state.slots[places[0]].worker
+    if there is None:
+        crew.spawn(state, places[0], realm)
+    else:
+        crew.finish(state, there)
+    return True
 
 
 def _may_replace(state: RunState, worker: WorkerRun, realm: Realm) -> bool:
