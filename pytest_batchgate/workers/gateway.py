@@ -9,6 +9,7 @@ to wait for at exit.
 from __future__ import annotations
 
 import contextlib
+import marshal
 import os
 import sys
 import threading
@@ -33,7 +34,8 @@ except ImportError:
 # What runs in the worker once it is connected: sys.path comes before any import.
 _BOOTSTRAP = """
 import sys
-sys.path[:] = channel.receive()
+import marshal
+sys.path[:] = marshal.loads(channel.receive())
 from pytest_batchgate.workers.worker import serve
 import atexit, os, traceback
 code = 1
@@ -101,7 +103,7 @@ class Starting:
         try:
             self._connect(number, sys_path)
             channel = self.gateway.remote_exec(_BOOTSTRAP)
-            channel.send(sys_path)
+            channel.send(marshal.dumps(sys_path, 4))  # execnet takes no lone surrogates
             with self._lock:
                 if self._early is not None:
                     channel.send(self._early)

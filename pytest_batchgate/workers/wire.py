@@ -11,6 +11,7 @@ controller never imports a class that a worker names.
 from __future__ import annotations
 
 import marshal
+import re
 from typing import Any, Final
 
 MARSHAL_VERSION: Final = 4
@@ -49,6 +50,8 @@ HALT: Final = "halt"
 SUBTESTS: Final = "$batchgate_subtests"  # of a call's report: how many of its subtests failed
 SHOWN: Final = "$batchgate_shown"  # a key of serialized reports whose text is a thing that shows itself
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
 _BUILTIN = (str, int, float, bool, bytes, type(None))
 
 
@@ -86,6 +89,17 @@ def plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, (set, frozenset)):
         return [plain(entry, depth + 1) for entry in value]
     return _as_base(value)
+
+
+def property_value(value: Any) -> Any:
+    """A value given to ``record_property``: as it is, or as the text that pytest writes into the report."""
+    if type(value) in {int, float, bool, type(None)}:
+        return value
+    try:
+        text = str(value)
+    except Exception:  # noqa: BLE001 (it may raise anything)
+        return plain(value)
+    return _SURROGATES.sub(lambda found: f"#x{ord(found.group()):04X}", text)
 
 
 def _key(name: Any) -> Any:

@@ -271,13 +271,16 @@ def serialized(config: pytest.Config, report: pytest.CollectReport | pytest.Test
         data[wire.SHOWN] = True
     if report.when == "call" and failed_subtests_key is not None:
         data[wire.SUBTESTS] = config.stash[failed_subtests_key].get(getattr(report, "id", report.nodeid), 0)
+    if data.get("user_properties"):
+        data["user_properties"] = [(name, wire.property_value(value)) for name, value in data["user_properties"]]
     plain: dict[str, Any] = wire.plain(data)
     return plain
 
 
 def file_of(nodeid: str) -> str:
     """The file of a test's, class's or file's node id; the rootdir's own is "."."""
-    return nodeid.partition("::")[0] or "."
+    name: str = wire.plain(nodeid.partition("::")[0])
+    return name or "."
 
 
 def _name(gathered: Gathered) -> None:

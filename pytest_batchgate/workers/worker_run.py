@@ -293,7 +293,12 @@ class TestRunner:
         job = self.last
         if job is None or not session._setupstate.stack:
             return
-        call = pytest.CallInfo.from_call(lambda: session._setupstate.teardown_exact(None), when="teardown")
+
+        def tear_down() -> None:
+            __tracebackhide__ = True
+            session._setupstate.teardown_exact(None)
+
+        call = pytest.CallInfo.from_call(tear_down, when="teardown")
         if call.excinfo is None:
             return
         report = job.item.ihook.pytest_runtest_makereport(item=job.item, call=call)
