@@ -136,7 +136,13 @@ class Repo:
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
         outer = ("BATCHGATE", "PYTEST", "COV_", "GITHUB_", "COLUMNS")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
-        return {**clean, "PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "160", **env}
+        return {
+            **clean,
+            "PYTHONPATH": str(self.root),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "COLUMNS": "160",
+            **env,
+        }
 
     def start(self, *args: str, python: str = sys.executable, **env: str) -> subprocess.Popen[str]:
         (self.root / "notes").unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import tempfile
 import time
@@ -27,7 +26,7 @@ def run(repo: Repo, *args: str, **env: str) -> Result:
     """A run with a temporary directory of its own, in which nothing of ours may be left."""
     with tempfile.TemporaryDirectory() as folder:
         result = repo.run(*args, TMPDIR=folder, **env)
-        left = [name for name in os.listdir(folder) if name.startswith("batchgate")]
+        left = [path.name for path in Path(folder).glob("batchgate*")]
         assert left == [], left
     assert leftovers(repo.root) == []
     return result
@@ -85,7 +84,7 @@ def test_a_session_fixture_that_dies_in_its_teardown(tmp_path: Path, workers: in
             os._exit(3)
         """,
     )
-    result = run(repo, f"--batch-workers={workers}", "--batch-workers=1").expect(1)
+    result = run(repo, f"--batch-workers={workers}").expect(1)
     assert "ended with exit code 3" in result.out
     assert len(result.tests) == 5
 
@@ -168,9 +167,7 @@ def test_later(): tool.note("later")
 """
 
 
-@pytest.mark.parametrize(
-    ("number", "workers"), [(signal.SIGINT, 0), (signal.SIGINT, 2), (signal.SIGTERM, 2)]
-)
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 0), (signal.SIGINT, 2), (signal.SIGTERM, 2)])
 def test_a_signal_ends_the_run_in_order(tmp_path: Path, number: signal.Signals, workers: int) -> None:
     """Exit 2, said once; fixtures are torn down, JUnit has what ran, and it takes seconds."""
     config = """

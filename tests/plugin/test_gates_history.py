@@ -44,7 +44,9 @@ def test_a_damaged_history(tmp_path: Path) -> None:
 
 def test_without_the_cache_plugin(tmp_path: Path) -> None:
     """Nothing is read, nothing is written, logs of failures are still shown."""
-    config = "gates:\n  bad: {run: [PY, -c, \"print('words'); raise SystemExit(1)\"]}\n  unit: {tests: true}\n"
+    config = (
+        "gates:\n  bad: {run: [PY, -c, \"print('words'); raise SystemExit(1)\"]}\n  unit: {tests: true}\n"
+    )
     repo = Repo(tmp_path, config, test_a="def test_a(): pass")
     result = repo.run("--batch-workers=2", "-p", "no:cacheprovider")
     result.expect(1, {"bad": "failed", "unit": "passed"})
