@@ -50,7 +50,7 @@ class Watch:
         self.gates = {gate.name: gate for gate in self.plan.gates}
         self.started: set[GateName] = set()
         self.ready: set[GateName] = set()
-        self.reports: dict[GateName, GateReport] = {}
+        self.reports: dict[str, GateReport] = {}
         self.outcomes: dict[str, str] = {}  # by node id, as published
         self.too_late: set[str] = set()  # published after their gate had ended
         self.collected: dict[str, CollectedFile] = {}
@@ -307,7 +307,8 @@ class Watch:
         assert set(self.reports) == set(self.gates)
         assert all(process.over for process in sim.processes.values())
         assert all(worker.dead for worker in sim.workers.values())
-        assert not (state.units or state.specials or state.serial_held or state.resources_held)
+        for left in (state.units, state.specials, state.serial_held, state.resources_held):
+            assert not left
         assert not any(run.remaining for run in state.gates.values())
         stopped = state.no_more_tests or sim.world.options.collect_only
         for file in self.collected.values():
@@ -319,7 +320,8 @@ class Watch:
                 if gate is None or test in self.outcomes or stopped:
                     continue
                 cut = self.reports[gate.name].state in {GateState.TIMED_OUT, GateState.FAILED}
-                assert cut and state.gates[gate.name].cut_short, f"{test} was forgotten"
+                assert cut, f"{test} was forgotten"
+                assert state.gates[gate.name].cut_short, f"{test} was forgotten"
         for gate in self.gates.values():
             self._check_culprit(gate)
 

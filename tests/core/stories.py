@@ -47,7 +47,7 @@ def service(name: str, *needs: str, **more: object) -> Gate:
     return Gate(name=GateName(name), work=work, needs=tuple(map(GateName, needs)), **more)  # type: ignore[arg-type]
 
 
-def tests(
+def suite(
     name: str, *needs: str, paths: Sequence[str] = (), max_workers: int | None = None, **more: object
 ) -> Gate:
     """By ``paths``, else every test of the run."""
@@ -62,14 +62,11 @@ def file(
     return SimFile(name=name, tests=made, errors=errors, collect_s=collect_s)
 
 
-def test(name: str, outcome: str = "passed", duration_s: float = 1.0, **traits: object) -> SimTest:
+def case(name: str, outcome: str = "passed", duration_s: float = 1.0, **traits: object) -> SimTest:
     """``crashes`` apart, keywords are traits."""
     crashes = bool(traits.pop("crashes", False))
     constrained = Traits(**traits) if traits else None  # type: ignore[arg-type]
     return SimTest(name=name, outcome=outcome, duration_s=duration_s, traits=constrained, crashes=crashes)
-
-
-test.__test__ = False  # type: ignore[attr-defined]
 
 
 def play(
