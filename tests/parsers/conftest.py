@@ -1,8 +1,0 @@
-"""The kit beside the tests is importable from any rootdir."""
-
-from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
