@@ -53,6 +53,8 @@ def _names_file(text: str) -> bool:
 
 def update(state: RunState) -> bool:
     """Resolve what can be resolved, and end the specials whose targets cannot be met."""
+    if state.options.collect_only:
+        return False
     register(state)
     if not state.specials.bound:
         return False

@@ -21,7 +21,7 @@ TOP = frozenset({"plugin", "cli", "__main__"})
 
 # Which modules may import what is not ours, by prefix of the module's name.
 KEEPERS = {
-    "execnet": ("workers.pool",),
+    "execnet": ("workers.pool", "workers.gateway"),
     "psutil": ("workers.process", "workers.services"),
     "junitparser": ("report.junit",),
     "yaml": ("config",),
