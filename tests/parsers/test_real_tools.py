@@ -13,7 +13,7 @@ from parser_kit import BROKEN, FAULTY, Place, parse, places, run
 
 from pytest_batchgate.core.model import GateState
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 RUFF: list[Place] = [
     ("src/a.py", 1, 8, "F401"),
