@@ -66,11 +66,7 @@ def update(state: RunState) -> bool:
     lost = False
     again = True
     while again:  # a lost test may be what another one waits for
-        doomed = [
-            special
-            for special in state.specials.bound.values()
-            if any(target.culprit for target in special.targets)
-        ]
+        doomed = [special for special in state.specials.bound.values() if _is_doomed(special)]
         again = bool(doomed)
         lost |= again
         for special in doomed:
@@ -78,12 +74,20 @@ def update(state: RunState) -> bool:
     return lost
 
 
+def _is_doomed(special: Special) -> bool:
+    """A missing target is an error whatever the others did: so all must be known before a skip."""
+    targets = special.targets
+    if any(target.missing for target in targets):
+        return True
+    return any(target.culprit for target in targets) and all(target.resolved for target in targets)
+
+
 def _doom(state: RunState, special: Special) -> None:
-    target = next(target for target in special.targets if target.culprit)
-    outcome = "error" if target.missing else "skipped"
-    words = target.culprit if target.missing else f"depends on {target.culprit}"
+    missing = next((target for target in special.targets if target.missing), None)
+    target = missing or next(target for target in special.targets if target.culprit)
+    outcome, words = ("error", "") if missing else ("skipped", "depends on ")
     state.specials.remove(special)
-    lose(state, special.file, special.index, outcome, reason=words or "")
+    lose(state, special.file, special.index, outcome, reason=f"{words}{target.culprit}")
 
 
 def _look_at_gate(state: RunState, target: Target, name: GateName) -> None:
