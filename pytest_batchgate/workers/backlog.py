@@ -48,6 +48,7 @@ class Backlog(Generic[T]):
     released: Callable[[int, tuple[int, ...], bool], Any]
     units: deque[WorkUnit[T]] = field(default_factory=deque)
     orders: Orders = field(default_factory=Orders)
+    withdrawn: int = 0  # whole units taken back so far: who gave them may think that we are busy with them
 
     def __post_init__(self) -> None:
         self.changed = threading.Condition()
@@ -84,7 +85,9 @@ class Backlog(Generic[T]):
                 self.released(unit_id, indexes, False)
             elif not unit.preparing:
                 self.units.remove(unit)
+                self.withdrawn += 1
                 self.released(unit_id, (), True)
+                self.changed.notify()
             else:
                 unit.revoked |= count is None
                 self.released(unit_id, (), False)
@@ -124,10 +127,15 @@ class Backlog(Generic[T]):
                 self.units.popleft()
             return None
 
-    def wait(self) -> Orders:
-        """Block until there is a unit or an order; returns and clears the orders."""
+    def wait(self, withdrawn: int | None = None) -> Orders:
+        """Block until there is a unit or an order, or not only ``withdrawn`` units were taken back.
+
+        Returns the orders, and clears the one to park.
+        """
         with self.changed:
             while not (self.units or self.orders.park or self.orders.finish or self.orders.halt):
+                if withdrawn is not None and withdrawn != self.withdrawn:
+                    break
                 self.changed.wait()
             now = Orders(self.orders.park, self.orders.finish, self.orders.halt)
             self.orders.park = False

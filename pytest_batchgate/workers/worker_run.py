@@ -130,15 +130,16 @@ class TestRunner:
 
     def next_job(self, session: pytest.Session, *, holding: bool) -> Job | Literal["park", "finish"]:
         """The next test, collecting the next file for it if need be; or what to do without one."""
-        hungry = False
+        hungry_at: int | None = None  # so many units had been taken back when we last said so
         while True:
             unit = self.backlog.head()
             if unit is None:
                 self.outbox.flush()
-                if holding and not hungry and not self.backlog.orders.halt:
+                withdrawn = self.backlog.withdrawn
+                if holding and hungry_at != withdrawn and not self.backlog.orders.halt:
                     self.outbox.put_now(wire.HUNGRY)
-                    hungry = True
-                orders = self.backlog.wait()
+                    hungry_at = withdrawn
+                orders = self.backlog.wait(withdrawn)
                 if orders.halt:
                     return "finish"
                 if self.backlog.units:
@@ -148,6 +149,7 @@ class TestRunner:
                 if orders.park and holding:
                     return "park"
                 continue
+            hungry_at = None  # it was told of this unit: should nothing of it be for us, we say so again
             if unit.jobs is None:
                 self.prepare(session, unit)
             taken = self.backlog.take(unit)
