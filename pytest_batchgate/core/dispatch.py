@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_batchgate.core import constraints, crew, fill, gating, realms, settling
-from pytest_batchgate.core.distribute import await_collection
+from pytest_batchgate.core.distribute import await_collection, next_look
 from pytest_batchgate.core.events import Event, FilesListed, RunStarted, TestsWereRun
 from pytest_batchgate.core.ledger import DEFAULT_COMMAND_S, DEFAULT_FILE_S, DONE, DONE_AS, OUT
 from pytest_batchgate.core.lifecycle import GateRun
@@ -90,7 +90,8 @@ class Dispatcher:
 
     def next_deadline(self) -> float | None:
         """When `TimePassed` is due at the latest, on the run's clock; None: no need."""
-        return gating.next_deadline(self.state)
+        marks = (gating.next_deadline(self.state), next_look(self.state))
+        return min((mark for mark in marks if mark is not None), default=None)
 
     def _conclude(self) -> Step:
         state = self.state
@@ -182,6 +183,7 @@ def on_file_collected(state: RunState, event: FileCollected) -> None:
         return
     worker = state.workers[unit.worker]
     collected, file = event.collected, unit.file
+    worker.heard_s = state.now
     unit.collecting = False
     unit.due_s = None
     free = realms.admit_file(state, worker.realm, file, collected, worker.name)
@@ -213,6 +215,7 @@ def on_tests_finished(state: RunState, event: TestsFinished) -> None:
         unit = worker.last
     if unit is None or unit.file.collected is None:
         return
+    worker.heard_s = state.now
     file, collected = unit.file, unit.file.collected
     gates, ledger, out = collected.gates, file.state, unit.out
     watched, run_of = state.watched, state.by_claim

@@ -229,6 +229,8 @@ def _assign_tests(state: RunState, worker: WorkerRun, file: FileRun, indexes: li
 
 
 def _take_on(state: RunState, worker: WorkerRun, unit: Unit) -> None:
+    if not worker.units:
+        worker.heard_s = state.now
     state.units[unit.id] = unit
     worker.units[unit.id] = unit
     worker.hungry = False
@@ -269,7 +271,9 @@ def steal_for(state: RunState, thief: WorkerRun) -> bool:
 def _loot(state: RunState, thief: WorkerRun, victim: WorkerRun) -> tuple[Unit, int | None] | None:
     """The unit to take from and how many tests (None: all), or None where nothing pays."""
     units = list(victim.units.values())
-    ahead_s = victim.rest_s()
+    # What has taken long already will take as long again, whatever was expected of it.
+    silent_s = state.now - victim.heard_s
+    ahead_s = victim.rest_s() + silent_s
     for unit in reversed(units[1:]):
         ahead_s -= unit.rest_s()
         useful = not unit.gates or any(_may_work_on(state, thief, claim) for claim in unit.gates)
@@ -280,12 +284,53 @@ def _loot(state: RunState, thief: WorkerRun, victim: WorkerRun) -> tuple[Unit, i
             continue
         cost_s = 0.0 if unit.file.name in thief.files else unit.file.collect_s()
         gain_s = (victim.rest_s() - cost_s) / 2
-        if gain_s < WORTH_STEALING_S:
-            continue
         share = min(len(unit.out) - 1, int(gain_s / max(unit.file.test_s(), 1e-6)))
-        if share >= 1:
+        if gain_s >= WORTH_STEALING_S and share >= 1:
             return unit, share
+        if silent_s - cost_s >= 2 * WORTH_STEALING_S:  # one test alone took that long: who knows of the rest
+            return unit, len(unit.out) // 2
     return None
+
+
+def next_look(state: RunState) -> float | None:
+    """When to think again of what a worker holds that has said nothing for longer and longer.
+
+    None while nobody could take it over.
+    """
+    if state.options.sequential or state.no_more_tests:
+        return None
+    idle = {w.realm.key for w in state.workers.values() if w.live and not w.ending and _is_idle(w)}
+    vacant = any(slot.worker is None and slot.command is None for slot in state.slots)
+    if not idle and not vacant:
+        return None
+    looks = []
+    for worker in state.workers.values():
+        if _has_loot(worker) and (vacant or worker.realm.key in idle):
+            wait_s = WORTH_STEALING_S
+            while worker.heard_s + wait_s <= state.now:
+                wait_s *= 2
+            looks.append(worker.heard_s + wait_s)
+    return min(looks, default=None)
+
+
+def _is_idle(worker: WorkerRun) -> bool:
+    return worker.hungry or not worker.units
+
+
+def _has_loot(worker: WorkerRun) -> bool:
+    """Whether it holds what it has not begun and could give away."""
+    if not worker.live or worker.ending:
+        return False
+    first, *others = worker.units.values() or (None,)
+    if any(unit.collecting and not unit.releasing and unit.barren < 0 for unit in others):
+        return True
+    units = () if first is None else (first, *others)
+    return any(
+        not (unit.collecting or unit.special or unit.releasing)
+        and len(unit.out) >= 3
+        and len(unit.out) != unit.barren
+        for unit in units
+    )
 
 
 def _may_share(state: RunState, thief: WorkerRun, unit: Unit) -> bool:
@@ -299,13 +344,17 @@ def _may_share(state: RunState, thief: WorkerRun, unit: Unit) -> bool:
 
 def rest_to_share_s(state: RunState, realm: Realm) -> float:
     """Expected seconds of what this environment's workers hold and could give away."""
-    return sum(
-        unit.rest_s()
-        for worker in state.workers.values()
-        if worker.realm is realm and worker.live
-        for unit in worker.units.values()
-        if not unit.special and (len(unit.out) >= 3 or unit.collecting)
-    )
+    rest_s = 0.0
+    for worker in state.workers.values():
+        if worker.realm is realm and worker.live:
+            rest_s += sum(
+                unit.rest_s()
+                for unit in worker.units.values()
+                if not unit.special and (len(unit.out) >= 3 or unit.collecting)
+            )
+            if _has_loot(worker):
+                rest_s += state.now - worker.heard_s
+    return rest_s
 
 
 def nothing_left(state: RunState, worker: WorkerRun) -> bool:

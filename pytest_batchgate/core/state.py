@@ -75,6 +75,7 @@ class WorkerRun:
     live: bool = False  # it has listed its files
     ending: bool = False  # told to finish, halt or die
     hungry: bool = False
+    heard_s: float = 0.0  # when it last got or did something, on the run's clock
     parked: bool = False  # told to run what it held; it waits with nothing
     killed: bool = False  # by us, for a gate's sake: what it ran is not to blame
     leaving: bool = False  # gets nothing more, so that another environment may have its slot

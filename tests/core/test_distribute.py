@@ -22,29 +22,38 @@ def test_files_named_first_go_before_all() -> None:
 
 
 def test_an_idle_worker_takes_half_of_what_another_has_not_started() -> None:
-    """One file of 8 tests, two workers: nothing is known before the first result."""
+    """One file of 8 tests, two workers: nothing is known, but the first test takes its time."""
     run = play([suite("unit")], [file("a.py", *[f"t{i}" for i in range(8)])], slots=2)
     assert story(run, times=True) == [
         "0 spawn gw0",
         "0 spawn gw1",
         "0 gw0 collects a.py",
         "0 unit starts",
+        "0.1 gw0 gives back 4",
+        "0.1 gw1 gets 4, 5, 6, 7 of a.py",
         "1 gw0 ran a.py::t0: passed",
-        "1 gw0 gives back 3",
-        "1 gw1 gets 5, 6, 7 of a.py",
+        "1.1 gw1 ran a.py::t4: passed",
         "2 gw0 ran a.py::t1: passed",
-        "2 gw1 ran a.py::t5: passed",
+        "2.1 gw1 ran a.py::t5: passed",
         "3 gw0 ran a.py::t2: passed",
-        "3 gw1 ran a.py::t6: passed",
-        "3 gw1 finishes",
+        "3 gw0 finishes",
+        "3.1 gw1 ran a.py::t6: passed",
+        "3.1 gw1 finishes",
         "4 gw0 ran a.py::t3: passed",
-        "4 gw0 finishes",
-        "4 gw1 ran a.py::t7: passed",
-        "4 gw1 ended",
-        "5 gw0 ran a.py::t4: passed",
-        "5 unit passed",
-        "5 gw0 ended",
+        "4 gw0 ended",
+        "4.1 gw1 ran a.py::t7: passed",
+        "4.1 unit passed",
+        "4.1 gw1 ended",
     ]
+
+
+def test_a_file_behind_a_test_that_takes_unexpectedly_long_is_taken_over() -> None:
+    """build holds a slot for 2 s; nothing is known of a.py, in whose first test gw1 sits for 20 s."""
+    files = [file("a.py", "a1", "a2", each_s=20.0), file("b.py", "b1")]
+    commands = {"build": SimCommand(duration_s=2.0)}
+    run = play([command("build"), suite("unit")], files, slots=2, commands=commands)
+    ends = [line for line in story(run, only="t") if " ran " in line]
+    assert ends == ["gw0 ran b.py::b1: passed", "gw1 ran a.py::a1: passed", "gw1 ran a.py::a2: passed"]
 
 
 def test_a_file_that_costs_more_to_collect_than_theft_gains_is_not_shared() -> None:
