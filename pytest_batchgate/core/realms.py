@@ -346,15 +346,15 @@ def abandon(state: RunState, realm: Realm) -> None:
     """No worker can be had: what has not run is an error, by name."""
     assert realm.dead is not None
     words = f"not run: workers kept dying ({realm.dead})"
-    for claim in realm.gates:
-        run = state.run_of(claim)
-        if run is not None and not run.ended and (run.remaining or run.uncollected or not realm.listed):
-            run.trouble = words
-            run.cut_short = True
-    if not realm.listed:  # it never came up: the others' listing tells what is lost
-        realm.listed = True
+    realm.listed = True
+    if not realm.names:  # it never came up: the others' listing tells what is lost
         realm.names = next((other.names for other in state.realms.values() if other.names), ())
         adopt_files(state, realm)
+    for claim in realm.gates:
+        run = state.run_of(claim)
+        if run is not None and not run.ended and (run.remaining or run.uncollected or not realm.names):
+            run.trouble = words
+            run.cut_short = True
     for file in list(realm.files.values()):
         if file.collected is None:
             unread = CollectedFile(file=file.name, keys=(), gates=(), errors=1, payload=words)

@@ -92,6 +92,7 @@ class Watch:
                 mine = set(self.gates[name].resources)
                 for other in self.started - set(self.reports):
                     assert not mine & set(self.gates[other].resources), f"{name} and {other} share"
+                self._check_turn(name)
                 self.started.add(name)
             case GateBecameReady(_, name):
                 self.ready.add(name)
@@ -140,6 +141,14 @@ class Watch:
             if under_way:  # the service may have died since the test was announced
                 met = met or need in self.ready
             assert met, f"{name} starts before {need}"
+
+    def _check_turn(self, name: GateName) -> None:
+        """In turn, one gate at a time, but for what its tests wait for."""
+        if not self.sim.world.options.sequential or self.gates[name].is_service:
+            return
+        running = [other for other in self.started - set(self.reports) if not self.gates[other].is_service]
+        forward = self.sim.dispatcher.state.forward
+        assert name in forward or set(running) <= forward, f"{name} starts beside {running}"
 
     def _check_command(self, action: StartCommand) -> None:
         gate = self.gates[action.gate]

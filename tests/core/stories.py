@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from simulator import SimCommand, SimFile, SimTest, Simulator, World
+from simulator import Simulator
+from simworld import SimCommand, SimFile, SimTest, World
 
 from pytest_batchgate.core.events import (
     Event,

@@ -9,7 +9,8 @@ import os
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from simulator import Simulator, World
+from simulator import Simulator
+from simworld import World
 from worlds import calm_worlds, worlds
 
 EXAMPLES = int(os.environ.get("BATCHGATE_EXAMPLES", "200"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator import SimCommand, SimFile, SimTest
+from simworld import SimCommand, SimFile, SimTest
 from stories import case, command, file, play, story, suite
 
 from pytest_batchgate.core.dispatch import Dispatcher

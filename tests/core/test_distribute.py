@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator import SimCommand
+from simworld import SimCommand
 from stories import command, file, play, story, suite
 
 

@@ -29,6 +29,7 @@ KEEPERS = {
     "_pytest": ("plugin", "workers.worker"),
     "pluggy": ("plugin",),
     "tomli": ("config",),
+    "tomllib": ("config",),  # of the standard library from 3.11 on
 }
 
 

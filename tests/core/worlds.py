@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from simulator import SimCommand, SimFile, SimTest, World
+from simworld import SimCommand, SimFile, SimTest, World
 
 from pytest_batchgate.core.model import Command, Config, Estimates, Gate, GateName, GateState, Ready, Tests
 from pytest_batchgate.core.plan import build_plan, parse_select
