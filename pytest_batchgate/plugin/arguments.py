@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from _pytest.main import resolve_collection_argument
-
-from pytest_batchgate.plugin.expressions import expression_problem
+from _pytest.mark import _parse_expression
 
 
 def resolve_paths(config: pytest.Config) -> list[tuple[Path, tuple[str, ...]]]:
@@ -31,6 +30,5 @@ def resolve_paths(config: pytest.Config) -> list[tuple[Path, tuple[str, ...]]]:
 def check_expressions(keyword: str, markexpr: str) -> None:
     """Raises UsageError for a ``-k`` or ``-m`` that pytest cannot read."""
     for flag, text in (("-k", keyword), ("-m", markexpr)):
-        problem = expression_problem(text.strip()) if text.strip() else None
-        if problem is not None:
-            raise pytest.UsageError(f"Wrong expression passed to '{flag}': {text}: {problem}")
+        if text.strip():
+            _parse_expression(text.lstrip(), f"Wrong expression passed to '{flag}'")

@@ -213,6 +213,7 @@ class Bridge:
             case side.ExitRaised(_, str(reason), code):
                 return StopAsked("exit", reason, 2 if code is None else code)
             case side.SessionStopped(_, "shouldstop", reason):
+                self.session.shouldstop = reason
                 return StopAsked("interrupted", reason, 2)
             case side.SessionStopped(_, _, reason):
                 return StopAsked("maxfail", reason, 1)

@@ -120,6 +120,7 @@ def _prepare_run(
     from pytest_batchgate.plugin.controller import Controller
 
     controller = config.stash[_controller_key] = Controller(plan, config, gateways)
+    config.add_cleanup(controller.close)  # options that nobody knows are refused later than this
     xdistlike.declare_hooks(config)
     if plan.has_tests:
         xdistlike.prepare_controller(config)

@@ -183,10 +183,14 @@ def read_junit(path: Path) -> Junit:
     for element in suite.iter("testcase"):
         attributes = {name: value for name, value in element.attrib.items() if name != "time"}
         children = [
-            (child.tag, tuple(sorted(child.attrib.items())), _MACHINE.sub("0x", _text(child)))
+            (
+                child.tag,
+                tuple(sorted((name, _MACHINE.sub("0x", value)) for name, value in child.attrib.items())),
+                _MACHINE.sub("0x", _text(child)),
+            )
             for child in element
         ]
-        name, classname = attributes.pop("name"), attributes.pop("classname", "")
+        name, classname = attributes.pop("name", ""), attributes.pop("classname", "")
         cases[Case(name, classname, tuple(sorted(attributes.items())), tuple(children))] += 1
     totals = {name: suite.attrib[name] for name in ("tests", "failures", "errors", "skipped")}
     own = suite.find("properties")
