@@ -127,7 +127,7 @@ def test_without_batch_gates_nothing_is_declared(tmp_path: Path) -> None:
 COVERED = {
     "src/pkg/__init__.py": "from pkg.one import used\n",
     "src/pkg/one.py": "def used(x):\n    if x:\n        return 1\n    return 2\ndef unused():\n    pass\n",
-    "src/pkg/two.py": "import os\nVALUE = os.environ.get('M')\ndef f():\n    return VALUE\ndef g():\n    pass\n",
+    "src/pkg/two.py": "import os\nVALUE = os.environ.get('M')\ndef f(): return VALUE\ndef g():\n    pass\n",
     "src/pkg/never.py": "x = 1\n",
     "conftest.py": "import pkg\n",
     "test_a.py": "import pkg\ndef test_a(): assert pkg.used(1) == 1\n",
