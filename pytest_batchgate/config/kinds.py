@@ -308,7 +308,9 @@ class Items(Kind):
         items = place.node.items
         if items is None:
             scalar = place.node.value is not None and place.node.entries is None
-            raise place.wrong(self.expected, f'Write ["{shown(place.node.text[:40])[1:-1]}"]' if scalar else None)
+            raise place.wrong(
+                self.expected, f'Write ["{shown(place.node.text[:40])[1:-1]}"]' if scalar else None
+            )
         if len(items) < self.minimum:
             raise place.wrong(self.expected)
         seen: dict[Any, None] = {}

@@ -178,7 +178,9 @@ class Bridge:
         for report in rebuild.collect_reports(self.config, collected):
             self.config.hook.pytest_collectreport(report=report)
         if collected.deselected:
-            items = [rebuild.Deselected(nodeid, nodeid.rpartition("::")[2]) for nodeid in collected.deselected]
+            items = [
+                rebuild.Deselected(nodeid, nodeid.rpartition("::")[2]) for nodeid in collected.deselected
+            ]
             self.config.hook.pytest_deselected(items=items)
         if self._newest is not None and hasattr(self._newest, "cached_nodeids"):
             self._newest.cached_nodeids.update(collected.keys)
@@ -236,7 +238,9 @@ class Bridge:
 
     def _warn(self, worker: str, data: Any) -> None:
         if data["when"] != "runtest":  # each worker loads the same conftests, and may collect the same file
-            key = _warning_key(data["when"], data["nodeid"], data["filename"], data["lineno"], data["message"])
+            key = _warning_key(
+                data["when"], data["nodeid"], data["filename"], data["lineno"], data["message"]
+            )
             self._warned[worker, key] += 1
             if data["when"] == "config" and self._warned["", key]:
                 return  # pytest repeats some for each file that a worker collects
@@ -292,8 +296,7 @@ def _only_modules(hook: Any, modules: frozenset[str], own: object = None) -> boo
 
 
 def _ignoring(function: Callable[[], Any]) -> Callable[..., Any]:
-    def listener(report: pytest.TestReport) -> None:
+    def listener(report: pytest.TestReport) -> None:  # noqa: ARG001 (the caller names it)
         function()
 
     return listener
-

@@ -45,7 +45,9 @@ from pytest_batchgate.workers.overhearing import Overhearing
 from pytest_batchgate.workers.pool import WorkerPool
 
 _SHOWN_LEFTOVERS = 5
-LAST_WORDS_S = 1.0  # for output of workers that have ended; a process that a test left behind may hold the pipe
+LAST_WORDS_S = (
+    1.0  # for output of workers that have ended; a process that a test left behind may hold the pipe
+)
 
 
 class Controller:

@@ -117,7 +117,7 @@ class Crewing:
         if needy:
             self.whole = True
             self.notices.append(
-                f"every worker collects all tests (`collect: whole`): {', '.join(needy)} must see them at once"
+                f"every worker collects all tests (`collect: whole`) for {', '.join(needy)}"
             )
 
     def spawn(self, action: SpawnWorker) -> None:

@@ -76,10 +76,7 @@ def _prepare(config: pytest.Config) -> None:
                 "it means nothing without --batch-gates", where=used[0], todo="Add --batch-gates"
             )
         return
-    if sys.platform == "win32":
-        raise OptionError(
-            "Windows is not supported yet", where="--batch-gates", todo="Use Linux, macOS or WSL"
-        )
+    opts.check_platform(sys.platform)
     batch = opts.read_options(namespace)
     typed = opts.read_typed(config)
     run_id = uuid.uuid4().hex

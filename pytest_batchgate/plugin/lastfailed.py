@@ -66,7 +66,9 @@ def read_last_failed(config: pytest.Config) -> LastFailed:
         count = sum(map(len, by_file.values()))
         by_file = _selected(config, by_file)
         if not by_file:
-            return LastFailed(notice=f"{count} known failure{'s' if count != 1 else ''} not in selected tests")
+            return LastFailed(
+                notice=f"{count} known failure{'s' if count != 1 else ''} not in selected tests"
+            )
     if not by_file:
         none_selects_nothing = wants_lf and getattr(option, "last_failed_no_failures", "all") == "none"
         if none_selects_nothing:

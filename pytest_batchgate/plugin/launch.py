@@ -151,9 +151,7 @@ def refuse_conflicts(namespace: Any, typed: Typed, args: Sequence[str]) -> None:
         ("stepwise_skip", "--stepwise-skip"),
     ):
         if getattr(namespace, dest, False):
-            raise OptionError(
-                "tests run in worker processes, where it cannot work", where=flag, todo=plain
-            )
+            raise OptionError("tests run in worker processes, where it cannot work", where=flag, todo=plain)
     if typed.numprocesses is not None:
         raise OptionError(
             "the gates have their own workers", where="-n", todo="Use --batch-workers=N instead"

@@ -118,6 +118,14 @@ class BatchOptions:
     plan: str | None
 
 
+def check_platform(platform: str) -> None:
+    """``platform``: as `sys.platform`.  Raises OptionError where gates cannot run."""
+    if platform == "win32":
+        raise OptionError(
+            "Windows is not supported yet", where="--batch-gates", todo="Use Linux, macOS or WSL"
+        )
+
+
 def used_options(namespace: argparse.Namespace) -> list[str]:
     """The `--batch-*` options that were given, apart from `--batch-gates`."""
     used = [flag for dest, (flag, _) in _FLAGS.items() if dest != "batch_gates" and getattr(namespace, dest)]

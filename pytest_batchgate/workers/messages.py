@@ -43,7 +43,7 @@ class OutputPrinted:
 
 @dataclass(frozen=True, slots=True)
 class JunitNoted:
-    """An attribute that a test adds to its case in the JUnit report; a property of the suite without ``nodeid``."""
+    """An attribute of a test's case in the JUnit report; without ``nodeid``, a property of the suite."""
 
     worker: str
     nodeid: str | None

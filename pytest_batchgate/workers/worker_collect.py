@@ -272,7 +272,9 @@ def serialized(config: pytest.Config, report: pytest.CollectReport | pytest.Test
     if report.when == "call" and failed_subtests_key is not None:
         data[wire.SUBTESTS] = config.stash[failed_subtests_key].get(getattr(report, "id", report.nodeid), 0)
     if data.get("user_properties"):
-        data["user_properties"] = [(name, wire.property_value(value)) for name, value in data["user_properties"]]
+        data["user_properties"] = [
+            (name, wire.property_value(value)) for name, value in data["user_properties"]
+        ]
     plain: dict[str, Any] = wire.plain(data)
     return plain
 

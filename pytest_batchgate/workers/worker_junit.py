@@ -38,7 +38,7 @@ class _NodeRelay:
         self._nodeid = nodeid
 
     def add_attribute(self, name: str, value: object) -> None:
-        self._relay._tell(self._nodeid, name, value)  # noqa: SLF001 (they are one thing)
+        self._relay._tell(self._nodeid, name, value)
 
 
 def relay_junit(config: pytest.Config, outbox: Outbox) -> None:
@@ -46,4 +46,6 @@ def relay_junit(config: pytest.Config, outbox: Outbox) -> None:
     if getattr(config.option, "xmlpath", None) and config.stash.get(xml_key, None) is None:
         relay: Any = JunitRelay(str(config.getini("junit_family")), outbox)
         config.stash[xml_key] = relay
-        config.pluginmanager.register(relay, "batchgate-junit")  # pytest unregisters what it finds in the stash
+        config.pluginmanager.register(
+            relay, "batchgate-junit"
+        )  # pytest unregisters what it finds in the stash
