@@ -117,7 +117,8 @@ class Crewing:
         if needy:
             self.whole = True
             self.notices.append(
-                f"every worker collects all tests (`collect: whole`) for {', '.join(needy)}"
+                "every worker collects all tests (`collect: whole`): "
+                f"{', '.join(needy)} must see them at once"
             )
 
     def spawn(self, action: SpawnWorker) -> None:
