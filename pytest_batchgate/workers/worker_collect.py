@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import functools
 import re
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter  # now: tests may patch the module
 from typing import Any
 
 import pytest
@@ -142,14 +142,14 @@ class FileCollector:
             raise KeyError(name)
         self._wanted = name
         self._reports, self._errors, self._deselected = [], 0, []
-        begin = time.perf_counter()
+        begin = perf_counter()
         try:
             session.config.hook.pytest_collection(session=session)
         finally:
             self._wanted = None
         items = session.items
         session.items = []
-        gathered = self._judge(items, time.perf_counter() - begin)
+        gathered = self._judge(items, perf_counter() - begin)
         self.gathered[name] = gathered
         return gathered
 

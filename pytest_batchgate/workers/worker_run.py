@@ -10,8 +10,8 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-import time
 from dataclasses import dataclass
+from time import time  # now: tests may patch the module
 from typing import Any, Literal
 
 import pytest
@@ -65,7 +65,7 @@ class Standstill:
 
     def mark(self, unit: int, index: int) -> None:
         if self._map is not None:
-            STANDSTILL.pack_into(self._map, 0, unit, index, time.time())
+            STANDSTILL.pack_into(self._map, 0, unit, index, time())
 
     def clear(self) -> None:
         if self._map is not None:

@@ -1,0 +1,38 @@
+"""What tests and command lines do to the process they run in, and must not cost a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kit import Repo
+
+pytestmark = pytest.mark.integration
+
+ONE_GATE = "gates:\n  unit: {tests: true}\n"
+
+
+def test_clocks_that_stay_patched(tmp_path: Path) -> None:
+    """A module's fixture replaces functions of `time`: we look at our own clocks all the while."""
+    text = """
+    import pytest, time
+    from unittest import mock
+
+    @pytest.fixture(scope="session", autouse=True)
+    def frozen():
+        names = ("time", "perf_counter", "monotonic")
+        patches = [mock.patch(f"time.{name}", return_value=None) for name in names]
+        for patch in patches:
+            patch.start()
+        yield
+        for patch in patches:
+            patch.stop()
+    """
+    repo = Repo(tmp_path, ONE_GATE)
+    repo.write("conftest.py", text)
+    for name in "abc":
+        repo.write(
+            f"test_{name}.py", "import time\ndef test_1(): pass\ndef test_2(): assert time.time() is None\n"
+        )
+    result = repo.run("--batch-workers=1").expect(0, {"unit": "passed"})
+    assert len(result.tests) == 6
