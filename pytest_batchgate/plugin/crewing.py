@@ -92,7 +92,7 @@ class Crewing:
 
     def _early_message(self, config: pytest.Config, slot: int, env: Mapping[str, str]) -> dict[str, Any]:
         early = early_message(self.launch, config, slot, env)
-        if config.known_args_namespace.capture in UNCAPTURED:
+        if getattr(config.known_args_namespace, "capture", "no") in UNCAPTURED:  # absent with -p no:capture
             early["output"] = self.overhearing.pipe(f"gw{slot}")
         return early
 

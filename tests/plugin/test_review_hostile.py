@@ -36,3 +36,10 @@ def test_clocks_that_stay_patched(tmp_path: Path) -> None:
         )
     result = repo.run("--batch-workers=1").expect(0, {"unit": "passed"})
     assert len(result.tests) == 6
+
+
+def test_without_the_capture_plugin(tmp_path: Path) -> None:
+    """`-p no:capture` is pytest's own way to switch capturing off: output comes as with `-s`."""
+    repo = Repo(tmp_path, ONE_GATE, test_a="def test_a(): print('heard')\n")
+    result = repo.run("-p", "no:capture", "--batch-workers=1").expect(0, {"unit": "passed"}, test_a="passed")
+    assert "[gw0] heard" in result.out
