@@ -24,6 +24,7 @@ gates:
 
 # What must not leak from the run that tests us into the runs that are tested.
 _HIDDEN = re.compile(r"^(BATCHGATE|PYTEST|GITHUB|ACTIONS|COV_|CI$|FORCE_COLOR|NO_COLOR|COLUMNS|TERM)")
+_REPORTED = re.compile(r"^-+ generated xml file: .*\n", re.MULTILINE)
 _MACHINE = re.compile(r"0x[0-9a-fA-F]+")
 
 
@@ -59,7 +60,7 @@ class Junit:
 
 @dataclass(frozen=True)
 class Ran:
-    """A finished run.  ``out`` and ``err`` are whole; machine addresses show as 0x."""
+    """A finished run.  ``out`` and ``err`` are whole but for the JUnit file's line; addresses show as 0x."""
 
     args: tuple[str, ...]
     code: int
@@ -94,7 +95,9 @@ class Ran:
 
     def section(self, title: str) -> str:
         """The text between the rule with ``title`` and the next such rule."""
-        found = re.search(rf"^=+ {re.escape(title)}.*? =+$(.*?)(?=^=+ .* =+$|\Z)", self.out, re.M | re.S)
+        found = re.search(
+            rf"^=+ {re.escape(title)}.*? =+$(.*?)(?=^=+ .* =+$|\Z)", self.out, re.MULTILINE | re.DOTALL
+        )
         return found.group(1).strip("\n") if found else ""
 
     def __str__(self) -> str:
@@ -135,9 +138,7 @@ class Repo:
         given = ["--batch-gates", f"--batch-workers={workers}"]
         return self._run([*given, *args], args, env, cwd)
 
-    def both(
-        self, *args: str, env: Mapping[str, str] | None = None, cwd: str = "."
-    ) -> tuple[Ran, Ran]:
+    def both(self, *args: str, env: Mapping[str, str] | None = None, cwd: str = ".") -> tuple[Ran, Ran]:
         """(plain, gates), started at the same time."""
         with ThreadPoolExecutor(2) as threads:
             plain = threads.submit(self.plain, *args, env=env, cwd=cwd)
@@ -148,9 +149,7 @@ class Repo:
         """`python -m pytest` with these arguments alone."""
         return self._run(list(args), args, env, cwd)
 
-    def _run(
-        self, argv: Sequence[str], shown: Sequence[str], env: Mapping[str, str] | None, cwd: str
-    ) -> Ran:
+    def _run(self, argv: Sequence[str], shown: Sequence[str], env: Mapping[str, str] | None, cwd: str) -> Ran:
         self._runs += 1
         junit = self.root.parent / f"{self.root.name}-{self._runs}-{abs(hash(tuple(argv)))}.xml"
         done = subprocess.run(
@@ -162,7 +161,7 @@ class Repo:
             stdin=subprocess.DEVNULL,
             check=False,
         )
-        out = _MACHINE.sub("0x", done.stdout.decode("utf-8", "replace"))
+        out = _MACHINE.sub("0x", _REPORTED.sub("", done.stdout.decode("utf-8", "replace")))
         err = _MACHINE.sub("0x", done.stderr.decode("utf-8", "replace"))
         return Ran(tuple(shown), done.returncode, out, err, junit)
 

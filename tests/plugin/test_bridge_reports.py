@@ -183,9 +183,7 @@ UNITTEST = """\
 """
 
 
-@pytest.mark.parametrize(
-    ("bridge", "family"), [("", "xunit2"), ("plain", "xunit1")], ids=["fast", "plain"]
-)
+@pytest.mark.parametrize(("bridge", "family"), [("", "xunit2"), ("plain", "xunit1")], ids=["fast", "plain"])
 def test_a_nasty_suite_is_told_as_by_plain_pytest(repo: Repo, bridge: str, family: str) -> None:
     """The reference way of replaying reports and the fast one say what plain pytest says, word for word."""
     repo.write("test_nasty.py", NASTY)
@@ -269,7 +267,9 @@ def test_other_kinds_of_tests_are_told_as_by_plain_pytest(repo: Repo) -> None:
 
 def test_a_session_fixture_that_fails_at_the_end_fails_the_run(repo: Repo) -> None:
     """Each worker tears its own down; each failure is an error, as with plain pytest its one."""
-    fixture = "import pytest\n@pytest.fixture(scope='session')\ndef s():\n    yield\n    raise ValueError('late')\n"
+    fixture = (
+        "import pytest\n@pytest.fixture(scope='session')\ndef s():\n    yield\n    raise ValueError('late')\n"
+    )
     repo.write("conftest.py", fixture)
     repo.files(test_a="def test_a(s): pass", test_b="def test_b(s): pass")
     ran = repo.gates()

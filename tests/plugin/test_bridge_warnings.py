@@ -12,7 +12,9 @@ pytestmark = pytest.mark.integration
 
 def summary(ran: Ran) -> list[str]:
     """The lines of the warnings summary that name a warning, sorted."""
-    return sorted(line for line in ran.section("warnings summary").splitlines() if re.search(r":\d+: \w+", line))
+    return sorted(
+        line for line in ran.section("warnings summary").splitlines() if re.search(r":\d+: \w+", line)
+    )
 
 
 def test_each_warning_is_told_once(repo: Repo) -> None:

@@ -22,9 +22,14 @@ gates:
         pytest.param(7, "def test_x(): pytest.exit('why so', returncode=7)", "why so", id="exit-in-test"),
         pytest.param(2, "def test_x(): pytest.exit('why so')", "why so", id="exit-without-code"),
         pytest.param(
-            9, "@pytest.fixture\ndef f(): pytest.exit('fx', 9)\ndef test_x(f): pass", "fx", id="exit-in-fixture"
+            9,
+            "@pytest.fixture\ndef f(): pytest.exit('fx', 9)\ndef test_x(f): pass",
+            "fx",
+            id="exit-in-fixture",
         ),
-        pytest.param(2, "def test_x(): raise KeyboardInterrupt", "KeyboardInterrupt", id="keyboard-interrupt"),
+        pytest.param(
+            2, "def test_x(): raise KeyboardInterrupt", "KeyboardInterrupt", id="keyboard-interrupt"
+        ),
     ],
 )
 def test_a_test_that_ends_the_run(repo: Repo, code: int, body: str, said: str) -> None:

@@ -39,10 +39,16 @@ def sample(repo: Repo) -> Repo:
 @pytest.mark.parametrize(
     ("args", "addopts"),
     [
-        pytest.param(("-k", "one or two", "-m", "not slow", "--deselect=sub/test_c.py::test_two"), "", id="k-m"),
+        pytest.param(
+            ("-k", "one or two", "-m", "not slow", "--deselect=sub/test_c.py::test_two"), "", id="k-m"
+        ),
         pytest.param(("test_b.py::test_one", "test_a.py::TestC", "sub"), "", id="names"),
         pytest.param(
-            ("test_a.py::TestC::test_p[b::c]", "test_a.py::TestC::test_p[[x]]", r"test_a.py::TestC::test_p[\xe9]"),
+            (
+                "test_a.py::TestC::test_p[b::c]",
+                "test_a.py::TestC::test_p[[x]]",
+                r"test_a.py::TestC::test_p[\xe9]",
+            ),
             "",
             id="parameters",
         ),
@@ -50,7 +56,9 @@ def sample(repo: Repo) -> Repo:
         pytest.param(("test_b.py",), "test_a.py::test_one -q", id="paths-of-the-environment"),
         pytest.param(("test_a.py::test_slow", "test_a.py", "test_b.py", "test_b.py"), "", id="overlap"),
         pytest.param(("--keep-duplicates", "test_b.py", "test_b.py"), "", id="duplicates"),
-        pytest.param(("-o", "python_functions=test_o* test_t*", "-o", "python_classes=No*"), "", id="override"),
+        pytest.param(
+            ("-o", "python_functions=test_o* test_t*", "-o", "python_classes=No*"), "", id="override"
+        ),
     ],
 )
 def test_typed_choices_are_those_of_plain_pytest(sample: Repo, args: tuple[str, ...], addopts: str) -> None:
@@ -67,7 +75,12 @@ def test_ini_addopts_hold_where_a_gate_has_no_expression(sample: Repo) -> None:
         "version: 1\ngates:\n  slow: {tests: slow}\n  sub: {paths: [sub]}\n  rest: {tests: true}\n",
     )
     gates = sample.gates()
-    assert names(gates) == ["sub.test_c.test_one", "test_a.test_one", "test_a.test_slow", "test_b.test_one"], gates
+    assert names(gates) == [
+        "sub.test_c.test_one",
+        "test_a.test_one",
+        "test_a.test_slow",
+        "test_b.test_one",
+    ], gates
     assert "-m 'not slow' and -k 'one or slow' from addopts" in gates.out, gates
     assert "counts instead for slow" in gates.out, gates
     assert gates.code == 0, gates
@@ -131,7 +144,11 @@ def test_collect_only_lists_the_tests_of_each_gate_and_runs_nothing(sample: Repo
     )
     gates = sample.gates("--collect-only")
     assert gates.code == 0, gates
-    listed = [line for line in gates.lines if line.endswith(" tests") or "test" in line and line[:2] in {"  ", "sl"}]
+    listed = [
+        line
+        for line in gates.lines
+        if line.endswith(" tests") or ("test" in line and line[:2] in {"  ", "sl"})
+    ]
     assert listed[:6] == [
         "slow: 1 test",
         "  test_a.py::test_slow",
