@@ -60,7 +60,9 @@ def test_each_warning_is_told_once(repo: Repo) -> None:
 
 def test_warnings_made_errors(repo: Repo) -> None:
     repo.files(
-        test_a="import warnings\ndef test_a(): warnings.warn('x')\ndef test_b(): warnings.warn('y', FutureWarning)",
+        test_a="import warnings\n"
+        "def test_a(): warnings.warn('x')\n"
+        "def test_b(): warnings.warn('y', FutureWarning)",
         test_b="import warnings\ndef test_c(): warnings.warn('z', DeprecationWarning)",
     )
     assert_same(*repo.both("-W", "error::UserWarning", "-W", "ignore::FutureWarning"), code=1)

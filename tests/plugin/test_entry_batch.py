@@ -30,14 +30,15 @@ def one_message(ran: Ran) -> str:
 
 def children_in(repo: Repo) -> list[psutil.Process]:
     """Processes that still work in the repository's folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.cwd() == os.path.realpath(repo.root) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+    here = os.path.realpath(repo.root)
+    return [process for process in psutil.process_iter() if works_in(process, here)]
+
+
+def works_in(process: psutil.Process, folder: str) -> bool:
+    try:
+        return process.cwd() == folder and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 @pytest.mark.integration
@@ -147,7 +148,11 @@ def test_whole_collections(repo: Repo) -> None:
         test_b="import pytest\ndef test_3(): pass\n@pytest.mark.skip\ndef test_4(): pass",
         test_c="def test_5(): assert 0",
     )
-    seen = "def pytest_collection_modifyitems(items):\n    items.reverse()\n    for item in items: item.user_properties.append(('seen', len(items)))\n"
+    seen = (
+        "def pytest_collection_modifyitems(items):\n"
+        "    items.reverse()\n"
+        "    for item in items: item.user_properties.append(('seen', len(items)))\n"
+    )
     repo.write("pytest_order.py", seen)
     env = {"PYTHONPATH": "."}
     auto = repo.gates("-p", "pytest_order", "-v", env=env, workers=1)

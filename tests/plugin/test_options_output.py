@@ -56,7 +56,7 @@ def test_quiet_says_less_and_nothing_twice(repo: Repo) -> None:
 
 
 def test_output_comes_as_it_is_printed_with_its_worker(repo: Repo) -> None:
-    """-s: prints, a child's output, and what is printed while no test runs; every line begins with the worker."""
+    """-s: prints, a child's output, and what is printed between tests; lines begin with the worker."""
     repo.write(
         "conftest.py", "import sys\ndef pytest_runtest_logfinish(): print('between', file=sys.stderr)\n"
     )

@@ -180,7 +180,8 @@ def test_unclaimed_tests(sample: Repo) -> None:
 
 LAYOUT: dict[str, str] = {
     "pytest.ini": "[pytest]\ntestpaths = tests more\npython_files = test_*.py check_*.py\n",
-    "tests/conftest.py": "import pytest\n@pytest.fixture\ndef v(): return 'tests'\ncollect_ignore = ['test_ignored.py']\n",
+    "tests/conftest.py": "import pytest\n@pytest.fixture\ndef v(): return 'tests'\n"
+    "collect_ignore = ['test_ignored.py']\n",
     "tests/test_ignored.py": "1 / 0",
     "tests/pkg/__init__.py": "",
     "tests/pkg/conftest.py": "import pytest\n@pytest.fixture\ndef v(v): return v + '/pkg'\n"

@@ -22,8 +22,7 @@ def heard_of(folder: Path, *pieces: bytes) -> list[str]:
     path = overhearing.pipe("gw7")
     assert path is not None
     with open(path, "wb", buffering=0) as pipe:  # noqa: PTH123 (raw, as a file descriptor is)
-        for piece in pieces:
-            pipe.write(piece)
+        pipe.writelines(pieces)
     overhearing.settle(30.0)
     texts = []
     while not heard.empty():
@@ -52,7 +51,8 @@ def test_children_write_into_the_pipe_too(tmp_path: Path) -> None:
     heard: queue.SimpleQueue[OutputPrinted] = queue.SimpleQueue()
     overhearing = Overhearing(tmp_path, heard.put)
     code = (
-        "import os, sys; from pytest_batchgate.workers.overhearing import speak_into; speak_into(sys.argv[1]);"
+        "import os, sys; from pytest_batchgate.workers.overhearing import speak_into;"
+        "speak_into(sys.argv[1]);"
         "print('out', flush=True); os.system('echo child'); os.write(2, b'err'); os._exit(1)"
     )
     path = overhearing.pipe("gw0")
