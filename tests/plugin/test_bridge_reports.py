@@ -101,8 +101,6 @@ NASTY = """\
 
     def test_system_exit(): raise SystemExit(3)
 
-    def test_no_fixture(no_such_fixture): pass
-
     def test_no_trace(): pytest.fail("no trace", pytrace=False)
 
     @pytest.mark.parametrize("name", {"x", "y", "z"})
@@ -263,6 +261,19 @@ def test_other_kinds_of_tests_are_told_as_by_plain_pytest(repo: Repo) -> None:
     args = ("--doctest-modules", "--doctest-glob=*.rst", "--doctest-glob=test*.txt", "-rA", "--tb=short")
     assert_same(*repo.both(*args), code=1)
     assert_same(*repo.both("test_cases.yaml::one", "test_both.py", *args), code=0)
+
+
+def test_a_missing_fixture_is_told_as_by_plain_pytest(repo: Repo) -> None:
+    """Its message lists the fixtures there are: workers have two more, known from xdist."""
+    repo.files(test_a="def test_a(no_such_fixture): pass")
+    plain, gates = repo.both()
+
+    def told(text: str) -> str:
+        return text.replace(" testrun_uid,", "").replace(", worker_id", "")
+
+    assert told(plain.section("ERRORS")) == told(gates.section("ERRORS"))
+    assert plain.short_summary == gates.short_summary, f"{plain}\n{gates}"
+    assert (plain.counts, plain.code) == (gates.counts, gates.code)
 
 
 def test_a_session_fixture_that_fails_at_the_end_fails_the_run(repo: Repo) -> None:
