@@ -69,7 +69,7 @@ def test_typed_choices_are_those_of_plain_pytest(sample: Repo, args: tuple[str, 
 
 def test_ini_addopts_hold_where_a_gate_has_no_expression(sample: Repo) -> None:
     """They give way to a gate's own expression, with a notice; a typed -m takes their place."""
-    sample.write("pytest.ini", f"{INI}addopts = -m 'not slow' -k 'one or slow' -n 3\n")
+    sample.write("pytest.ini", f"{INI}addopts = -m 'not slow' -k 'one or slow'\n")
     sample.write(
         "batchgate.yaml",
         "version: 1\ngates:\n  slow: {tests: slow}\n  sub: {paths: [sub]}\n  rest: {tests: true}\n",
