@@ -98,17 +98,20 @@ class Claims:
     def _by_marker(self, item: pytest.Item, traits: dict[str, Any]) -> int | None:
         """The nearest marker decides; its mistakes are errors of the test."""
         for mark in item.iter_markers("gate"):
-            needs = mark.kwargs.get("needs", ())
-            needs = (needs,) if isinstance(needs, str) else tuple(needs)
+            given = mark.kwargs.get("needs") or ()
+            if not isinstance(given, (str, list, tuple, set, frozenset)):
+                traits["problem"] = f"gate marker: needs must be a list of gates, not {given!r}"
+                given = ()
+            needs = [given] if isinstance(given, str) else [str(need) for need in given]
             unknown = [need for need in needs if need not in self.all_gates]
             if unknown:
                 traits["problem"] = (
                     f"gate marker: needs {unknown[0]!r}, which is no gate{self._near(unknown[0])}"
                 )
             traits["depends_on"] = [f"gate:{need}" for need in needs]
-            if not mark.args:
+            if not mark.args and "name" not in mark.kwargs:
                 return None
-            name = str(mark.args[0])
+            name = str(mark.args[0] if mark.args else mark.kwargs["name"])
             if name in self.index:
                 return self.index[name]
             if name in self.all_gates:
@@ -133,7 +136,8 @@ def _read_traits(item: pytest.Item, traits: dict[str, Any]) -> None:
         traits.pop("depends_on", None)
     serial = []
     for mark in item.iter_markers("serial"):
-        serial += [str(name) for name in mark.args] or [""]
+        named = mark.args or ([mark.kwargs["name"]] if "name" in mark.kwargs else [""])
+        serial += [str(name) for name in named]
     if serial:
         traits["serial"] = sorted(set(serial))
     groups = [

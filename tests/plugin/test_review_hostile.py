@@ -43,3 +43,24 @@ def test_without_the_capture_plugin(tmp_path: Path) -> None:
     repo = Repo(tmp_path, ONE_GATE, test_a="def test_a(): print('heard')\n")
     result = repo.run("-p", "no:capture", "--batch-workers=1").expect(0, {"unit": "passed"}, test_a="passed")
     assert "[gw0] heard" in result.out
+
+
+def test_marker_arguments_of_other_shapes(tmp_path: Path) -> None:
+    """`needs` that is no list is an error of that test alone; `name` may be given by its keyword."""
+    text = """
+    import os, pytest
+    @pytest.mark.gate("unit", needs=5)
+    def test_number(): pass
+    @pytest.mark.gate("unit", needs=None)
+    def test_none(): pass
+    @pytest.mark.gate(name="other")
+    def test_keyword(): assert os.environ["BATCHGATE_GATE"] == "other"
+    @pytest.mark.serial(name="db")
+    def test_serial(): pass
+    """
+    repo = Repo(tmp_path, "gates:\n  unit: {tests: true}\n  other: {tests: nothing}\n")
+    repo.write("test_a.py", text)
+    result = repo.run("--batch-workers=1").expect(
+        1, test_number="error", test_none="passed", test_keyword="passed", test_serial="passed"
+    )
+    assert "needs must be a list of gates, not 5" in result.texts["test_number"]
