@@ -45,7 +45,6 @@ class GateRun:
     uncollected: int = 0  # files of its realm that may hold its tests
     collect_errors: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
-    deselected: int = 0
     work_s: float = 0.0
     # command gates
     slots: tuple[int, ...] = ()

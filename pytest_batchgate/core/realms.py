@@ -154,8 +154,6 @@ def admit_file(
     if collected.keys or not collected.errors:
         state.known.add(file.name)
     _count_collect_errors(state, realm, file, collected)
-    if first_time:
-        _count_deselected(state, file, collected)
     free, elsewhere = [], set()
     for index, claim in enumerate(collected.gates):
         run = state.run_of(claim)
@@ -173,14 +171,6 @@ def admit_file(
     for key in elsewhere:
         adopt_files(state, state.realms[key])
     return free
-
-
-def _count_deselected(state: RunState, file: FileRun, collected: CollectedFile) -> None:
-    for claim in file.claimants:
-        run = state.run_of(claim)
-        if run is not None:
-            run.deselected += len(collected.deselected)
-            return
 
 
 def _count_collect_errors(state: RunState, realm: Realm, file: FileRun, collected: CollectedFile) -> None:

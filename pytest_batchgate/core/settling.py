@@ -105,7 +105,7 @@ def _verdict(state: RunState, run: GateRun) -> tuple[GateState, str | None]:
     if failed:
         return GateState.FAILED, f"{failed} of {run.seen + run.remaining} tests failed"
     if run.seen + run.remaining == 0:
-        if run.deselected or state.options.narrowed:
+        if state.options.narrowed:
             return GateState.DESELECTED, "the command line left no test of it"
         if not work.allow_empty:
             return GateState.EMPTY, "no test was selected (allow-empty: true accepts that)"

@@ -26,8 +26,8 @@ class RunOptions:
     """What the command line decides about one run.
 
     ``sequential``: one gate after the other in one worker.  ``first_files``: file
-    names that go first (``--ff``).  ``narrowed``: paths were typed, so a missing
-    dependency target may just have been left out.
+    names that go first (``--ff``).  ``narrowed``: something was typed that leaves
+    tests out, so that a gate without tests is not empty and a missing dependency target no mistake.
     """
 
     slots: int

@@ -170,11 +170,27 @@ def test_nothing_left_by_the_command_line_is_5(repo: Repo) -> None:
 
 
 def test_nothing_to_select_is_empty_and_fails(repo: Repo) -> None:
-    """A gate whose tests are gone has not passed; `allow-empty` says that this is fine."""
+    """A gate whose tests are gone has not passed; `allow-empty` says that this is fine.
+
+    Nobody typed the ini file's -m: it leaves a gate empty too.
+    """
     repo.files(test_a=OK)
+    repo.write("pytest.ini", "[pytest]\naddopts = -k nothing\n")
+    by_ini = repo.gates()
+    assert (by_ini.code, "unit  empty" in by_ini.out) == (1, True), by_ini
+    repo.write("pytest.ini", "[pytest]\n")
     text = "version: 1\ngates:\n  slow: {{tests: slow{extra}}}\n  unit: {{tests: true}}\n"
     repo.write("batchgate.yaml", text.format(extra=""))
     gates = repo.gates()
     assert (gates.code, "slow  empty" in gates.out) == (1, True), gates
     repo.write("batchgate.yaml", text.format(extra=", allow-empty: true"))
     assert repo.gates().code == 0
+
+
+def test_files_without_tests_do_not_stall_a_worker(repo: Repo) -> None:
+    """It holds its last test back until it knows what follows; a file that holds nothing tells it nothing."""
+    for number in range(9):
+        repo.write(f"test_{number}.py", OK if number in {0, 3} else "import pytest\n")
+    for workers in (1, 2):
+        gates = repo.gates(workers=workers)
+        assert (gates.code, gates.counts) == (0, "2 passed"), gates
