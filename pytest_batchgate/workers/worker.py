@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Generator
@@ -38,6 +39,9 @@ def serve(channel: Any) -> None:
     """Run one pytest session for the controller at the other end of ``channel``."""
     with contextlib.suppress(OSError, AttributeError):
         os.setsid()  # Ctrl-C reaches workers through the controller alone
+    # Shells start background jobs with SIGINT ignored, and children inherit that: an interrupted
+    # test would not hear that its fixtures are to be torn down.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     import_pytest()
     (early,) = wire.decode(channel.receive())
     gc.disable()
