@@ -58,7 +58,7 @@ class Controller:
         self.config = config
         self.began = time.monotonic()
         self.inbox: queue.SimpleQueue[Queued] = queue.SimpleQueue()
-        self.run_dir = Path(tempfile.mkdtemp(prefix="batchgate-"))
+        self.run_dir = Path(tempfile.gettempdir()) / f"batchgate-{launch.run_id}"  # made when needed
         self.guard = Guard(run_marker(launch.run_id))
         self.pool = WorkerPool(
             self.inbox.put,
@@ -226,6 +226,8 @@ class Controller:
             with contextlib.suppress(OSError):
                 logs.mkdir(parents=True, exist_ok=True)
                 return logs
+        with contextlib.suppress(OSError):
+            self.run_dir.mkdir(mode=0o700, exist_ok=True)
         return self.run_dir
 
     @contextlib.contextmanager

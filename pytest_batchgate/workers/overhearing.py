@@ -34,6 +34,7 @@ class Overhearing:
         """The path of a new pipe for ``worker`` (``gw0``); None where there can be none."""
         path = self._folder / f"output-{len(self._threads)}"
         try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
             os.mkfifo(path, 0o600)
         except OSError:
             return None

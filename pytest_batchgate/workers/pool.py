@@ -129,6 +129,8 @@ class WorkerPool:
     def _new_standstill(self, worker: WorkerId) -> Path | None:
         path = self._run_dir / f"worker-{worker}"
         try:
+            # Made when first needed: a run that is ended while it starts leaves no folder behind.
+            self._run_dir.mkdir(mode=0o700, exist_ok=True)
             path.write_bytes(bytes(_STANDSTILL.size))
         except OSError:
             return None
