@@ -67,7 +67,7 @@ def test_children_write_into_the_pipe_too(tmp_path: Path) -> None:
 
 
 def test_without_a_folder_for_pipes_nothing_is_heard_and_nothing_fails(tmp_path: Path) -> None:
-    overhearing = Overhearing(tmp_path / "missing", lambda _: None)
+    overhearing = Overhearing(tmp_path / "missing" / "folder", lambda _: None)
     assert overhearing.pipe("gw0") is None
     overhearing.settle(1.0)
 
