@@ -59,7 +59,7 @@ def update(state: RunState) -> bool:
     if not state.specials.bound:
         return False
     for (scope, _), target in state.targets.items():
-        if target.gate is not None and target.pending:
+        if target.gate is not None and (target.pending or _has_died(state, target)):
             _look_at_gate(state, target, target.gate)
         elif not target.resolved:
             _resolve(state, scope, target)
@@ -88,6 +88,12 @@ def _doom(state: RunState, special: Special) -> None:
     outcome, words = ("error", "") if missing else ("skipped", "depends on ")
     state.specials.remove(special)
     lose(state, special.file, special.index, outcome, reason=f"{words}{target.culprit}")
+
+
+def _has_died(state: RunState, target: Target) -> bool:
+    """Whether a service that was ready is so no more."""
+    run = state.gates.get(target.gate) if target.gate is not None else None
+    return run is not None and run.ended and not run.satisfies_needs and target.culprit is None
 
 
 def _look_at_gate(state: RunState, target: Target, name: GateName) -> None:

@@ -299,7 +299,10 @@ def on_tests_missing(state: RunState, event: TestsMissing) -> None:
     file = unit.file
     worker = state.workers[unit.worker]
     unit.out.difference_update(event.indexes)
-    first = next((w for w in state.workers.values() if w is not worker and file.name in w.files), None)
+    others = [
+        other for other in state.workers.values() if other is not worker and other.realm is worker.realm
+    ]
+    first = next((other for other in others if file.name in other.files), None)
     if first is not None and not first.ending and file.only_for is None:
         file.only_for = first.id
         realms.take_back(state, worker.realm, file, event.indexes)

@@ -298,8 +298,15 @@ def _unblock(state: RunState) -> bool:
             lose(state, special.file, special.index, "error", reason=reason)
     if blocked:
         return True
-    for run in state.alive:
-        if not run.gate.is_service:
-            cut(state, run, GateState.FAILED, "nothing could go on: the gate waits for itself")
+    # Services last: what uses them ends first.
+    for run in sorted(state.alive, key=lambda run: run.gate.is_service):
+        if run.closing is None and (run.claim is not None or run.state is GateState.WAITING):
+            cut(state, run, GateState.FAILED, _why_stuck(state, run))
             return True
     return False
+
+
+def _why_stuck(state: RunState, run: GateRun) -> str:
+    held = [(name, state.resources_held.get(name)) for name in run.gate.resources]
+    waits = [f"for the resource {name!r}, which {holder} holds" for name, holder in held if holder]
+    return f"nothing could go on: the gate waits {', '.join(waits) or 'for itself'}"

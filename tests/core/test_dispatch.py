@@ -177,6 +177,17 @@ def test_a_service_that_nothing_came_to_need_fails_nothing() -> None:
     ]
 
 
+def test_a_gate_that_shares_a_mutex_with_the_service_it_needs_fails_and_says_so() -> None:
+    """db (service, holds "port") -> it (wants "port")"""
+    gates = [service("db", resources=("port",)), command("it", "db", resources=("port",))]
+    assert story(play(gates, commands={"db": SimCommand(ready_s=1.0)}), only="g") == [
+        "db starts",
+        "db is ready",
+        "it failed: nothing could go on: the gate waits for the resource 'port', which db holds",
+        "db passed",
+    ]
+
+
 def test_a_service_chosen_by_its_name_passes_when_it_is_ready() -> None:
     gates = [service("db"), suite("unit", "db")]
     run = play(gates, commands={"db": SimCommand(ready_s=1.0)}, select="db")

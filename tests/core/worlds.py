@@ -16,7 +16,8 @@ DURATIONS = st.sampled_from((0.0, 0.01, 0.1, 0.1, 0.5, 3.0))
 
 
 @st.composite
-def gates(draw: st.DrawFn) -> list[Gate]:
+def gates(draw: st.DrawFn, *, mutexes: bool) -> list[Gate]:
+    """``mutexes``: tests gates have them, too; with `depends_on` it is then chance who waits for whom."""
     count = draw(st.integers(0, 12))
     made: list[Gate] = []
     for number in range(count):
@@ -35,8 +36,8 @@ def gates(draw: st.DrawFn) -> list[Gate]:
                 required=draw(st.sampled_from((True, True, True, False))),
                 when=draw(st.sampled_from(("needs-passed", "needs-passed", "needs-passed", "always"))),
                 priority=draw(st.sampled_from((0, 0, 0, 5, -5))),
-                resources=tuple(draw(st.sampled_from(((), (), (), ("db",), ("db", "net")))))
-                if kind != "service"
+                resources=draw(st.sampled_from(((), (), (), ("db",), ("db", "net"))))
+                if mutexes or kind == "command"
                 else (),
                 env=draw(st.sampled_from(({}, {}, {}, {"A": "1"}, {"A": "2"}))),
                 timeout_s=draw(st.sampled_from((1800.0, 1800.0, 1800.0, 1.0))),
@@ -120,7 +121,7 @@ def files(draw: st.DrawFn, config: Config, *, calm: bool) -> list[SimFile]:
 
 @st.composite
 def worlds(draw: st.DrawFn, *, calm: bool = False) -> World:
-    config = Config(gates=tuple(draw(gates())))
+    config = Config(gates=tuple(draw(gates(mutexes=not calm))))
     select = None
     if config.gates and draw(st.integers(0, 4)) == 0:
         chosen = draw(st.lists(st.sampled_from([gate.name for gate in config.gates]), min_size=1, max_size=4))
