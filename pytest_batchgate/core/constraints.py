@@ -186,18 +186,36 @@ def _watch(state: RunState, target: Target, seen: FileRun, found: Iterable[int])
             left_out = True
             continue
         here = seen if run.realm is None else run.realm.files.get(seen.name, seen)
-        outcome = here.outcome(index) if here.collected is not None else None
+        place = _place_in(here, seen, index)
+        outcome = "not_run" if place is None else here.outcome(place) if here.collected is not None else None
         if outcome is None and run.ended:
             outcome = seen.outcome(index) or "not_run"
         if outcome is None:
+            assert place is not None
             target.pending += 1
-            target.tests.append((seen.name, index, claim))
-            state.watched.setdefault((seen.name, index), []).append(target)
+            target.tests.append((seen.name, place, claim))
+            state.watched.setdefault((seen.name, place), []).append(target)
         elif outcome not in PASSING and target.culprit is None:
             target.culprit = f"{seen.collected.nodeid(index)}, which {outcome}"
     if left_out:
         text = f"{target.text} belongs to a gate that was left out: ignored as a dependency"
         state.tell(Noticed(state.now, text))
+
+
+def _place_in(here: FileRun, seen: FileRun, index: int) -> int | None:
+    """Where a test that was seen in one environment stands in another; None if it is not there.
+
+    Environments collect a file each, and need not find the same.  What is not collected
+    yet is taken to become the same.
+    """
+    if here is seen or here.collected is None:
+        return index
+    assert seen.collected is not None
+    key = seen.collected.keys[index]
+    keys = here.collected.keys
+    if index < len(keys) and keys[index] == key:
+        return index
+    return keys.index(key) if key in keys else None
 
 
 def any_ready(state: RunState, realm: Realm) -> bool:
