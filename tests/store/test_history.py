@@ -399,6 +399,7 @@ def test_a_cache_folder_that_leads_nowhere_switches_it_off(tmp_path: Path) -> No
 def as_nobody(work: Callable[[], object]) -> str:
     """What ``work`` gives in a child without root's rights: permissions mean nothing to root."""
     source, target = os.pipe()
+    Path("/").as_uri()  # imports what it needs while this process may still read root's interpreter
     pid = os.fork()
     if pid == 0:
         try:
