@@ -45,7 +45,7 @@ def write_suite(folder: Path, tests: int) -> Path:
 
 def _contenders(prepared: Prepared, folder: Path) -> list[Contender]:
     costs = folder / "costs"
-    env = {"PYTHONPATH": str(PROBE), "BATCHGATE_PROBE_DIR": str(costs)}
+    env = {"PYTHONPATH": str(PROBE), "PROBE_DIR": str(costs)}
 
     def before() -> None:
         costs.mkdir(exist_ok=True)

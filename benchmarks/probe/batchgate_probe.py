@@ -22,7 +22,7 @@ def _write() -> None:
     except OSError:
         peak = usage.ru_maxrss
     cost = {"cpu_s": usage.ru_utime + usage.ru_stime, "peak_rss_bytes": peak}
-    target = Path(os.environ["BATCHGATE_PROBE_DIR"]) / f"{os.getpid()}.json"
+    target = Path(os.environ["PROBE_DIR"]) / f"{os.getpid()}.json"
     target.write_text(json.dumps(cost), encoding="utf-8")
 
 
