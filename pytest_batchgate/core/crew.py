@@ -6,6 +6,7 @@ from pytest_batchgate.core import constraints, realms
 from pytest_batchgate.core.events import WorkerStarted, WorkerStopped
 from pytest_batchgate.core.ledger import Realm
 from pytest_batchgate.core.protocol import (
+    IN_COLLECTION,
     CollectedFile,
     FinishWorker,
     HaltWorker,
@@ -16,8 +17,6 @@ from pytest_batchgate.core.protocol import (
     WorkerLost,
 )
 from pytest_batchgate.core.state import RunState, Unit, WorkerRun
-
-IN_COLLECTION = -1  # WorkerLost.running's index while a file is being collected
 
 
 def spawn(state: RunState, slot: int, realm: Realm) -> None:

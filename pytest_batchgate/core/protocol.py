@@ -18,6 +18,7 @@ WorkerId = NewType("WorkerId", int)  # one per worker process, never used again
 UnitId = NewType("UnitId", int)  # one per assignment, never used again
 
 NO_GATE = -1
+IN_COLLECTION = -1  # WorkerLost.running's index while a file is being collected
 
 
 class TestResult(NamedTuple):

@@ -12,7 +12,6 @@ import contextlib
 import mmap
 import os
 import signal
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,8 +29,6 @@ from pytest_batchgate.workers.guard import Guard
 from pytest_batchgate.workers.messages import SideMessage
 from pytest_batchgate.workers.reading import read
 
-_STANDSTILL = struct.Struct("<qqd")
-IN_COLLECTION = -1
 # How long the last words of a dead worker may take to come out of its pipe.
 _LAST_WORDS_S = 0.5
 
@@ -131,7 +128,7 @@ class WorkerPool:
         try:
             # Made when first needed: a run that is ended while it starts leaves no folder behind.
             self._run_dir.mkdir(mode=0o700, exist_ok=True)
-            path.write_bytes(bytes(_STANDSTILL.size))
+            path.write_bytes(bytes(wire.STANDSTILL.size))
         except OSError:
             return None
         return path
@@ -218,10 +215,10 @@ class WorkerPool:
             with (
                 handle.standstill.open("rb") as file,
                 contextlib.closing(
-                    mmap.mmap(file.fileno(), _STANDSTILL.size, access=mmap.ACCESS_READ)
+                    mmap.mmap(file.fileno(), wire.STANDSTILL.size, access=mmap.ACCESS_READ)
                 ) as view,
             ):
-                unit, index, _ = _STANDSTILL.unpack(view[: _STANDSTILL.size])
+                unit, index, _ = wire.STANDSTILL.unpack(view[: wire.STANDSTILL.size])
         except (OSError, ValueError):
             return None
         name = handle.units.get(unit)

@@ -12,10 +12,14 @@ from __future__ import annotations
 
 import marshal
 import re
+import struct
 from typing import Any, Final
 
 MARSHAL_VERSION: Final = 4
 PROTOCOL: Final = 1  # raised whenever a message changes; both sides must agree
+
+# How a worker keeps its running test in a shared mapping: unit, index, when it began (epoch, seconds).
+STANDSTILL: Final = struct.Struct("<qqd")
 
 Message = tuple[Any, ...]
 

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import mmap
 import os
-import struct
 from dataclasses import dataclass
 from time import time  # now: tests may patch the module
 from typing import Any, Literal
 
 import pytest
 
+from pytest_batchgate.core.protocol import IN_COLLECTION
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.backlog import Backlog, WorkUnit
 from pytest_batchgate.workers.outbox import Outbox
 from pytest_batchgate.workers.worker_collect import FileCollector, Gathered, serialized
-
-IN_COLLECTION = -1
-STANDSTILL = struct.Struct("<qqd")  # unit, index, when it began (epoch, seconds)
 
 _STANDARD = frozenset(
     {
@@ -59,17 +56,17 @@ class Standstill:
         if path is not None:
             try:
                 with open(path, "r+b") as file:  # noqa: PTH123 (a file descriptor is what mmap wants)
-                    self._map = mmap.mmap(file.fileno(), STANDSTILL.size)
+                    self._map = mmap.mmap(file.fileno(), wire.STANDSTILL.size)
             except (OSError, ValueError):
                 self._map = None  # the run goes on; a crash then blames the whole unit's first test
 
     def mark(self, unit: int, index: int) -> None:
         if self._map is not None:
-            STANDSTILL.pack_into(self._map, 0, unit, index, time())
+            wire.STANDSTILL.pack_into(self._map, 0, unit, index, time())
 
     def clear(self) -> None:
         if self._map is not None:
-            STANDSTILL.pack_into(self._map, 0, 0, 0, 0.0)
+            wire.STANDSTILL.pack_into(self._map, 0, 0, 0, 0.0)
 
 
 class _Nothing:

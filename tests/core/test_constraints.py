@@ -5,7 +5,10 @@ from __future__ import annotations
 from simworld import SimCommand, SimFile, SimTest
 from stories import case, command, file, play, service, story, suite
 
+from pytest_batchgate.core.constraints import _place_in
+from pytest_batchgate.core.ledger import FileRun
 from pytest_batchgate.core.model import GateName, GateState
+from pytest_batchgate.core.protocol import CollectedFile
 
 
 def told(files: list[SimFile], **more: object) -> list[str]:
@@ -199,3 +202,20 @@ def test_a_marker_takes_a_test_from_outside_its_gates_paths() -> None:
     run = play(gates, files)
     assert run.watch.outcomes["z.py::moved"] == "passed"
     assert run.watch.reports["it"].counts["passed"] == 2
+
+
+def collected(*names: str, errors: int = 0) -> FileRun:
+    keys = tuple(f"test_a.py::{name}" for name in names)
+    found = CollectedFile(file="test_a.py", keys=keys, gates=(0,) * len(keys), errors=errors)
+    return FileRun(name="test_a.py", claimants=(0,), est_s=None, collected=found)
+
+
+def test_a_target_is_found_by_its_id_where_environments_collect_differently() -> None:
+    """Seen second in one environment; first, or not at all, in the one it runs in."""
+    seen = collected("test_one", "test_two")
+    assert _place_in(seen, seen, 1) == 1
+    assert _place_in(collected("test_one", "test_two"), seen, 1) == 1
+    assert _place_in(collected("test_two", "test_one"), seen, 1) == 0
+    assert _place_in(collected("test_one"), seen, 1) is None
+    assert _place_in(collected(errors=1), seen, 1) is None
+    assert _place_in(FileRun(name="test_a.py", claimants=(0,), est_s=None), seen, 1) == 1
