@@ -9,6 +9,7 @@ collector alone, here and in the workers.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 from collections.abc import Iterator
@@ -42,3 +43,6 @@ def thaw() -> None:
     """For whoever runs pytest inside a longer-lived process."""
     if is_managed():
         gc.unfreeze()
+        # The interpreter's own last collections would walk everything once more.
+        atexit.unregister(gc.freeze)
+        atexit.register(gc.freeze)
