@@ -10,16 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pytest_batchgate.core.agreed import path_matches
 from pytest_batchgate.core.model import Gate, Tests
-
-
-def path_matches(path: str, prefixes: Sequence[str]) -> bool:
-    """Whether ``path`` ("/"-separated, relative to the rootdir) lies at or under a prefix."""
-    for prefix in prefixes:
-        stem = prefix.strip("/").removeprefix("./")
-        if stem in {"", "."} or path == stem or path.startswith(stem + "/"):
-            return True
-    return False
 
 
 def claimants(path: str, claims: Sequence[Gate]) -> tuple[int, ...]:

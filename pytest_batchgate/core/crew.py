@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pytest_batchgate.core import constraints, realms
+from pytest_batchgate.core.agreed import IN_COLLECTION
 from pytest_batchgate.core.events import WorkerStarted, WorkerStopped
 from pytest_batchgate.core.ledger import Realm
 from pytest_batchgate.core.protocol import (
-    IN_COLLECTION,
     CollectedFile,
     FinishWorker,
     HaltWorker,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.events import FileWasCollected, TestWasLost
 from pytest_batchgate.core.ledger import DONE_AS, FOREIGN, OUT, TODO, FileRun, Realm
 from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import GateState
-from pytest_batchgate.core.protocol import NO_GATE, CollectedFile
+from pytest_batchgate.core.protocol import CollectedFile
 from pytest_batchgate.core.specials import Special
 from pytest_batchgate.core.state import RunState
 

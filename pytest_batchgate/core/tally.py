@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.events import (
     Event,
     FileWasCollected,
@@ -22,7 +23,7 @@ from pytest_batchgate.core.events import (
 )
 from pytest_batchgate.core.model import Gate, GateName, GateState, Tests
 from pytest_batchgate.core.plan import Plan, critical_path, lower_bound
-from pytest_batchgate.core.protocol import NO_GATE, CollectedFile, StopAsked, TestResult
+from pytest_batchgate.core.protocol import CollectedFile, StopAsked, TestResult
 
 OK, FAILED, INTERRUPTED, INTERNAL_ERROR, USAGE_ERROR, NOTHING_TO_RUN = 0, 1, 2, 3, 4, 5
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.events import Event, FilesListed, FileWasCollected, Noticed
 from pytest_batchgate.core.plan import Plan
-from pytest_batchgate.core.protocol import NO_GATE
 
 NOBODYS = "no gate takes these"
 

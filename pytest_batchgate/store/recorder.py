@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
+from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.events import Event, FileWasCollected, RunFinished, TestsWereRun, TestWasLost
-from pytest_batchgate.core.protocol import NO_GATE, CollectedFile
+from pytest_batchgate.core.protocol import CollectedFile
 from pytest_batchgate.store.history import History
 from pytest_batchgate.store.record import FileSample, RunRecord, TimedTest
 

@@ -43,8 +43,12 @@ class Loop:
         aside: Callable[[SideMessage], StopAsked | None],
         stop_asked: Callable[[], StopAsked | None],
         began: float,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
-        """``began``: `time.monotonic` at the run's start.  ``stop_asked`` is asked after each round."""
+        """``began``: `time.monotonic` at the run's start.  ``stop_asked`` is asked after each round.
+
+        ``meanwhile`` is done once, when the first actions are on their way.
+        """
         self.dispatcher = dispatcher
         self.pool = pool
         self.doer = doer
@@ -53,6 +57,7 @@ class Loop:
         self.aside = aside
         self.stop_asked = stop_asked
         self.began = began
+        self.meanwhile = meanwhile
         self.stopped_by: StopAsked | None = None
 
     def now(self) -> float:
@@ -60,6 +65,7 @@ class Loop:
 
     def run(self) -> None:
         self.carry_out(self.dispatcher.start(self.now()))
+        self.meanwhile()
         while not self.dispatcher.finished:
             self.one_round()
 

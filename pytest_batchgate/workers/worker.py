@@ -23,10 +23,10 @@ from _pytest.config import _prepareconfig
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.backlog import Backlog, WorkUnit
 from pytest_batchgate.workers.outbox import Outbox
-from pytest_batchgate.workers.overhearing import speak_into
 from pytest_batchgate.workers.worker_claims import Claims
 from pytest_batchgate.workers.worker_collect import FileCollector
 from pytest_batchgate.workers.worker_junit import relay_junit
+from pytest_batchgate.workers.worker_output import speak_into
 from pytest_batchgate.workers.worker_run import TestRunner
 
 # True only while a worker's own configuration is parsed: our plugin then stands back.

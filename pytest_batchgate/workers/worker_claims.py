@@ -11,9 +11,8 @@ import pytest
 from _pytest.mark import KeywordMatcher, MarkMatcher
 from _pytest.mark.expression import Expression
 
-from pytest_batchgate.core.claims import path_matches
+from pytest_batchgate.core.agreed import NO_GATE, path_matches
 
-NO_GATE = -1
 DEFAULT_GROUP = "default"  # xdist's name for a group without one
 TRAIT_MARKS = frozenset({"gate", "depends_on", "serial", "xdist_group"})
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import pytest
 
-from pytest_batchgate.core.protocol import IN_COLLECTION
+from pytest_batchgate.core.agreed import IN_COLLECTION
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.backlog import Backlog, WorkUnit
 from pytest_batchgate.workers.outbox import Outbox

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.constraints import ALONE
 from pytest_batchgate.core.distribute import open_claims
 from pytest_batchgate.core.events import (
@@ -27,7 +28,6 @@ from pytest_batchgate.core.gating import is_open, ready_commands
 from pytest_batchgate.core.ledger import OUT, TODO
 from pytest_batchgate.core.model import Command, Gate, GateName, GateState, Tests
 from pytest_batchgate.core.protocol import (
-    NO_GATE,
     Action,
     CollectedFile,
     Input,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.claims import claimants
 from pytest_batchgate.core.model import GateName, GateState, Tests
 from pytest_batchgate.core.plan import Plan
-from pytest_batchgate.core.protocol import NO_GATE, CollectedFile, StopAsked, Traits
+from pytest_batchgate.core.protocol import CollectedFile, StopAsked, Traits
 from pytest_batchgate.core.state import RunOptions
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_batchgate.core.claims import claimants, path_matches
+from pytest_batchgate.core.agreed import path_matches
+from pytest_batchgate.core.claims import claimants
 from pytest_batchgate.core.model import Gate, GateName, Tests
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.events import (
     Event,
     FileWasCollected,
@@ -20,7 +21,7 @@ from pytest_batchgate.core.events import (
 )
 from pytest_batchgate.core.model import Command, Config, Gate, GateName, GateState, Ready, Tests
 from pytest_batchgate.core.plan import Plan, build_plan
-from pytest_batchgate.core.protocol import NO_GATE, CollectedFile, StopAsked, TestResult, Traits
+from pytest_batchgate.core.protocol import CollectedFile, StopAsked, TestResult, Traits
 from pytest_batchgate.core.tally import Ending, Tally, exit_code, verdict
 
 S = GateState

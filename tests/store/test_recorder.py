@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.events import (
     Event,
     FileWasCollected,
@@ -17,7 +18,7 @@ from pytest_batchgate.core.events import (
     TestWasLost,
 )
 from pytest_batchgate.core.model import GateName, GateState
-from pytest_batchgate.core.protocol import NO_GATE, CollectedFile, TestResult
+from pytest_batchgate.core.protocol import CollectedFile, TestResult
 from pytest_batchgate.store.history import History
 from pytest_batchgate.store.record import FileSample, RunRecord, TimedTest
 from pytest_batchgate.store.recorder import HistoryRecorder

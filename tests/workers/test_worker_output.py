@@ -51,7 +51,7 @@ def test_children_write_into_the_pipe_too(tmp_path: Path) -> None:
     heard: queue.SimpleQueue[OutputPrinted] = queue.SimpleQueue()
     overhearing = Overhearing(tmp_path, heard.put)
     code = (
-        "import os, sys; from pytest_batchgate.workers.overhearing import speak_into;"
+        "import os, sys; from pytest_batchgate.workers.worker_output import speak_into;"
         "speak_into(sys.argv[1]);"
         "print('out', flush=True); os.system('echo child'); os.write(2, b'err'); os._exit(1)"
     )
