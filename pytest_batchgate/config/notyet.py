@@ -20,7 +20,6 @@ NOT_YET_IN_GATES: Mapping[str, Callable[[Gate], bool]] = {
     "leaks": lambda gate: gate.leaks == "fail",
     "cache": lambda gate: gate.cache == "on",
     "inputs": lambda gate: gate.inputs is not None,
-    "parser": lambda gate: not isinstance(gate.work, Tests) and gate.work.parser is not None,
 }
 
 NOT_YET_IN_FILE: Mapping[str, Callable[[Config], bool]] = {

@@ -34,6 +34,7 @@ class GateReport:
     attempts: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)  # by OUTCOMES; tests gates only
     findings: tuple[Finding, ...] = ()
+    more_findings: int = 0  # beyond those that were kept
     log_path: str | None = None
     is_service: bool = False
 

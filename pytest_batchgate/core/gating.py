@@ -176,7 +176,10 @@ def on_command_ended(state: RunState, event: CommandEnded) -> None:
     if run.ended:
         return
     run.cpu_s, run.peak_rss_bytes = event.cpu_s, event.peak_rss_bytes
-    run.outputs, run.findings, run.log_path = event.outputs, event.findings, event.log_path
+    run.outputs, run.log_path = event.outputs, event.log_path
+    run.findings, run.more_findings = event.findings, event.more_findings
+    for text in event.notes:
+        state.tell(Noticed(state.now, text))
     if event.leaked and run.gate.leaks == "warn":
         text = f"{run.name} left processes behind, which have been ended: {', '.join(event.leaked)}"
         state.tell(Noticed(state.now, text))

@@ -52,6 +52,7 @@ class GateRun:
     cpu_s: float = 0.0
     peak_rss_bytes: int = 0
     findings: tuple[Finding, ...] = ()
+    more_findings: int = 0
     log_path: str | None = None
 
     @property
@@ -93,6 +94,7 @@ class GateRun:
             attempts=0 if self.started_s is None else 1,
             counts={} if is_command else dict(self.counts),
             findings=self.findings,
+            more_findings=self.more_findings,
             log_path=self.log_path,
             is_service=self.gate.is_service,
         )

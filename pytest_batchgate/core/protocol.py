@@ -17,9 +17,6 @@ from pytest_batchgate.core.model import Finding, GateName, GateState
 WorkerId = NewType("WorkerId", int)  # one per worker process, never used again
 UnitId = NewType("UnitId", int)  # one per assignment, never used again
 
-NO_GATE = -1
-IN_COLLECTION = -1  # WorkerLost.running's index while a file is being collected
-
 
 class TestResult(NamedTuple):
     """One finished test.  ``payload`` is for the bridge to pytest; the core never looks in."""
@@ -165,6 +162,8 @@ class CommandEnded:
     peak_rss_bytes: int = 0
     outputs: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    more_findings: int = 0  # beyond those that were kept
+    notes: tuple[str, ...] = ()  # what the user should know that changes nothing
     log_path: str | None = None
     leaked: tuple[str, ...] = ()  # processes it left behind, "sleep 9 (pid 7)"; they have been ended
     report_path: str | None = None  # the promised report; None if it is missing or stale

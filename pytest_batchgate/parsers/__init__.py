@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_batchgate.parsers.base import (
     MAX_FINDINGS,
+    MAX_OUTPUT_BYTES,
     Collector,
     Parsed,
     Parser,
@@ -12,10 +13,11 @@ from pytest_batchgate.parsers.base import (
     Verdict,
     read_output,
 )
-from pytest_batchgate.parsers.choose import PARSERS, parse_output, parser_for, render
+from pytest_batchgate.parsers.choose import PARSERS, parse_output, parser_for
 
 __all__ = [
     "MAX_FINDINGS",
+    "MAX_OUTPUT_BYTES",
     "PARSERS",
     "Collector",
     "Parsed",
@@ -26,5 +28,4 @@ __all__ = [
     "parse_output",
     "parser_for",
     "read_output",
-    "render",
 ]

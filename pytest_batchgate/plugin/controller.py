@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import queue
 import shutil
 import signal
@@ -12,7 +13,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest.outcomes import Exit
@@ -21,28 +22,30 @@ from pytest_batchgate.core.bus import Bus
 from pytest_batchgate.core.dispatch import Dispatcher
 from pytest_batchgate.core.events import Noticed, RunFinished
 from pytest_batchgate.core.model import Estimates
-from pytest_batchgate.core.protocol import Action, SpawnWorker, StartCommand, StopAsked, StopCommand
+from pytest_batchgate.core.protocol import StopAsked
 from pytest_batchgate.core.state import RunOptions
 from pytest_batchgate.core.tally import Ending, Tally
 from pytest_batchgate.plugin import garbage, rebuild
 from pytest_batchgate.plugin.arguments import resolve_paths
 from pytest_batchgate.plugin.bridge import Bridge, writes_unicode
 from pytest_batchgate.plugin.crewing import Crewing
+from pytest_batchgate.plugin.doing import Doer
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.plugin.listing import Listing
 from pytest_batchgate.report.plain import PlainReport
 from pytest_batchgate.report.words import plural
 from pytest_batchgate.store.history import History
 from pytest_batchgate.store.recorder import HistoryRecorder
-from pytest_batchgate.workers.commands import CommandRunner
 from pytest_batchgate.workers.environ import run_marker, worker_trace
 from pytest_batchgate.workers.gateway import Gateways
 from pytest_batchgate.workers.guard import Guard
-from pytest_batchgate.workers.leftovers import end_marked
 from pytest_batchgate.workers.loop import Loop, Queued
 from pytest_batchgate.workers.messages import OutputPrinted
 from pytest_batchgate.workers.overhearing import Overhearing
 from pytest_batchgate.workers.pool import WorkerPool
+
+if TYPE_CHECKING:  # what not every run needs is imported when it does
+    from pytest_batchgate.workers.commands import CommandRunner
 
 _SHOWN_LEFTOVERS = 5
 LAST_WORDS_S = (
@@ -114,11 +117,15 @@ class Controller:
         self.close()
 
     @pytest.hookimpl
-    def pytest_report_header(self) -> str:
+    def pytest_report_header(self) -> list[str]:
         launch = self.launch
         pool = "in turn" if launch.sequential else f"{launch.slots} worker{'s' if launch.slots != 1 else ''}"
-        source = launch.config.source or "detected"
-        return f"batchgate: {plural(len(launch.plan.gates), 'gate')} from {source}, {pool}"
+        gates = plural(len(launch.plan.gates), "gate")
+        if launch.detected is None:
+            return [f"batchgate: {gates} from {launch.config.source}, {pool}"]
+        from pytest_batchgate.plugin.detection import told
+
+        return [f"batchgate: {gates}, {pool}", *told(launch.detected)]
 
     # --- the run ------------------------------------------------------------------
 
@@ -129,36 +136,33 @@ class Controller:
         bridge = Bridge(session, self.crewing.nodes)
         session.config.pluginmanager.register(bridge, "batchgate-bridge")
         dispatcher = Dispatcher(self.launch.plan, self.run_options(session.config))
-        runner = CommandRunner(
-            put=self.inbox.put,
-            rootdir=self.launch.rootdir,
-            log_dir=self.log_dir(session.config),
-            gates={gate.name: gate for gate in self.launch.plan.gates},
-            run_env=self.launch.run_env,
-            run_id=self.launch.run_id,
-            guard=self.guard,
-        )
+        doer = Doer(self.crewing, self.command_runner)
         listing = self.subscribe(session.config, bridge)
         loop = Loop(
             dispatcher,
             self.pool,
-            _Doer(self.crewing, runner),
+            doer,
             self.inbox,
             publish=self.bus.publish,
             aside=bridge.aside,
             stop_asked=bridge.stop_asked,
             began=self.began,
+            meanwhile=_import_what_comes_last,
         )
         if self.history is not None:
             for text in self.history.warnings:
                 self.bus.publish(Noticed(0.0, text))
+        if self.launch.detected is not None and session.config.option.verbose < 0:  # there was no header
+            from pytest_batchgate.plugin.detection import told_briefly
+
+            self.crewing.notices.insert(0, told_briefly(self.launch.detected))
         for text in self.crewing.notices:
             self.bus.publish(Noticed(0.0, text))
         try:
             with self.signals(), garbage.paused():
                 loop.run()
         finally:
-            runner.close(0.5)
+            doer.close(0.5)
             self.pool.close()
             self.clear_up()
             self.hear_out(bridge)
@@ -168,6 +172,21 @@ class Controller:
             if listing is not None:
                 listing.show()
         self.raise_stop(session, dispatcher, bridge)
+
+    def command_runner(self) -> CommandRunner:
+        from pytest_batchgate.plugin.findings import reader
+        from pytest_batchgate.workers.commands import CommandRunner
+
+        return CommandRunner(
+            put=self.inbox.put,
+            rootdir=self.launch.rootdir,
+            log_dir=self.log_dir(self.config),
+            gates={gate.name: gate for gate in self.launch.plan.gates},
+            run_env=self.launch.run_env,
+            run_id=self.launch.run_id,
+            guard=self.guard,
+            read_output=reader(self.launch.rootdir, dict),
+        )
 
     def run_options(self, config: pytest.Config) -> RunOptions:
         launch = self.launch
@@ -278,6 +297,8 @@ class Controller:
 
     def clear_up(self) -> None:
         """What tests left running belongs to nobody any more; commands' leftovers are gone already."""
+        from pytest_batchgate.workers.leftovers import end_marked
+
         left = end_marked(run_marker(self.launch.run_id))
         if left:
             shown = ", ".join(left[:_SHOWN_LEFTOVERS])
@@ -348,19 +369,6 @@ class Controller:
             shutil.rmtree(self.run_dir, ignore_errors=True)
 
 
-class _Doer:
-    """Carries out the dispatcher's actions."""
-
-    def __init__(self, crewing: Crewing, runner: CommandRunner) -> None:
-        self._crewing = crewing
-        self._runner = runner
-
-    def do(self, action: Action) -> None:
-        if isinstance(action, StartCommand):
-            self._runner.start(action)
-        elif isinstance(action, StopCommand):
-            self._runner.stop(action)
-        elif isinstance(action, SpawnWorker):
-            self._crewing.spawn(action)
-        else:
-            self._crewing.order(action)
+def _import_what_comes_last() -> None:
+    """While the workers are on their way up nobody waits for this process."""
+    importlib.import_module("pytest_batchgate.workers.leftovers")

@@ -23,6 +23,7 @@ _MARKERS = (
     "xdist_group(name): keep the tests of this name on one worker",
 )
 
+_init_key = pytest.StashKey[bool]()
 _launch_key = pytest.StashKey[Any]()
 _controller_key = pytest.StashKey[Any]()
 _worker_key = pytest.StashKey[bool]()
@@ -80,6 +81,9 @@ def _prepare(config: pytest.Config) -> None:
     batch = opts.read_options(namespace)
     typed = opts.read_typed(config)
     run_id = uuid.uuid4().hex
+    if batch.init:
+        config.stash[_init_key] = True
+        return
     if batch.plan is not None:
         from pytest_batchgate.plugin import launch
 
@@ -134,7 +138,14 @@ def _close(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """`--batch-plan` prints and stops; any other run is a session like any other."""
+    """`--batch-plan` and `--batch-init` print and stop; any other run is a session like any other."""
+    if config.stash.get(_init_key, False):
+        from pytest_batchgate.plugin.detection import write_init
+
+        try:
+            return write_init(config)
+        except BatchGateError as exc:
+            raise pytest.UsageError(str(exc)) from None
     launch = config.stash.get(_launch_key, None)
     if launch is None or launch.options.plan is None:
         return None

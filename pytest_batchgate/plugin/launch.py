@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,8 +18,12 @@ from pytest_batchgate.core.selection import parse_select
 from pytest_batchgate.errors import ConfigError, OptionError
 from pytest_batchgate.plugin.arguments import check_expressions
 from pytest_batchgate.plugin.cpus import usable_cpus
+from pytest_batchgate.plugin.findings import check_parsers
 from pytest_batchgate.plugin.options import BatchOptions, Typed, plain_command
 from pytest_batchgate.workers.environ import base_environment, worker_environment
+
+if TYPE_CHECKING:
+    from pytest_batchgate.config.detect import Detected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,7 @@ class Launch:
     sequential: bool
     run_id: str
     run_env: Mapping[str, str]
+    detected: Detected | None = None  # what was found where nothing is configured
 
     @property
     def slots(self) -> int:
@@ -61,20 +66,28 @@ class Launch:
 def prepare(config: pytest.Config, options: BatchOptions, typed: Typed, run_id: str) -> Launch:
     """Read the configuration and build the plan.  Raises errors of `pytest_batchgate.errors`."""
     rootdir = config.rootpath
+    detected = None
     source = find_source(rootdir, options.config)
     if source is None:
-        raise ConfigError(
-            "no configuration was found",
-            where=str(rootdir),
-            todo="Write a batchgate.yaml or a [tool.batchgate] table in pyproject.toml with your gates",
-        )
-    settings = load_config(source, profile=options.profile)
+        from pytest_batchgate.plugin.detection import detect_gates
+
+        detected = detect_gates(config)
+        if options.profile is not None:
+            raise OptionError(
+                f"there is no configuration, and so no profile {options.profile!r}",
+                where="--batch-profile",
+                todo="Write the detected gates down with --batch-init, and add `profiles`",
+            )
+        settings = detected.config
+    else:
+        settings = load_config(source, profile=options.profile)
     selectors = parse_select(options.select) if options.select is not None else None
     plan = build_plan(settings, select=selectors, with_needs=options.with_needs)
     problem = not_yet(settings, [gate.name for gate in plan.gates])
     if problem is not None:
         raise problem
     _check_expressions(plan)
+    check_parsers(plan, settings)
     check_expressions(typed.keyword or typed.ini_keyword, typed.markexpr or typed.ini_markexpr)
     specs, sequential = _slots(options, settings)
     return Launch(
@@ -89,6 +102,7 @@ def prepare(config: pytest.Config, options: BatchOptions, typed: Typed, run_id: 
         run_env=base_environment(
             os.environ, executable=sys.executable, in_virtualenv=sys.prefix != sys.base_prefix
         ),
+        detected=detected,
     )
 
 

@@ -49,7 +49,6 @@ _LISTS = {
     "batch_variant": ("--batch-variant", "NAME=FILE", "another configuration to benchmark"),
 }
 _NOT_YET = (
-    "batch_init",
     "batch_resume",
     "batch_verify",
     "batch_watch",
@@ -116,6 +115,12 @@ class BatchOptions:
     profile: str | None
     fail_fast: bool | None
     plan: str | None
+    init: bool = False
+
+    @property
+    def only_prints(self) -> bool:
+        """Nothing runs: the plan or the detected configuration is all that is wanted."""
+        return self.plan is not None or self.init
 
 
 def check_platform(platform: str) -> None:
@@ -152,6 +157,8 @@ def read_options(namespace: argparse.Namespace) -> BatchOptions:
         )
     if plan == "matrix":
         raise NotYetError("--batch-plan=matrix")
+    if namespace.batch_init:
+        _check_init(namespace)
     tx = expand_tx(namespace.batch_tx or ())
     if tx and namespace.batch_workers is not None:
         raise OptionError("they exclude each other", where="--batch-tx and --batch-workers")
@@ -165,7 +172,18 @@ def read_options(namespace: argparse.Namespace) -> BatchOptions:
         profile=namespace.batch_profile,
         fail_fast=namespace.batch_fail_fast,
         plan=plan,
+        init=namespace.batch_init,
     )
+
+
+def _check_init(namespace: argparse.Namespace) -> None:
+    for dest in ("batch_plan", "batch_config", "batch_profile"):
+        if getattr(namespace, dest) is not None:
+            raise OptionError(
+                "it writes what is detected, and reads no configuration",
+                where=f"--batch-init with {_VALUES[dest][0]}",
+                todo="Use one of them",
+            )
 
 
 def read_workers(text: str | None) -> int | None:

@@ -22,6 +22,7 @@ from pytest_batchgate.core.events import (
     WorkerStopped,
 )
 from pytest_batchgate.core.model import GateState
+from pytest_batchgate.report.findings import render
 from pytest_batchgate.report.table import columns
 from pytest_batchgate.report.tail import tail
 from pytest_batchgate.report.words import clip, counts, duration, harmless, percent, plural
@@ -30,6 +31,7 @@ _STATE_WIDTH = max(len(state.value) for state in GateState)
 _NAME_WIDTH = 30  # characters; a longer name shifts its own line only
 _REASON_WIDTH = 500
 _NAMED_CULPRITS = 10
+_SHOWN_FINDINGS = 50
 _SHOWS_LOG = frozenset({GateState.FAILED, GateState.TIMED_OUT, GateState.CRASHED})
 _CODES = {2: "collection errors", 3: "an internal error", 4: "a usage error", 5: "nothing to run"}
 
@@ -86,8 +88,8 @@ class PlainReport:
         details = [] if report.started_s is None else [duration(report.wall_s)]
         if report.attempts > 1:
             details.append(plural(report.attempts, "attempt"))
-        if tests := counts(report.counts):
-            details.append(tests)
+        if results := _results(report):
+            details.append(results)
         text = ", ".join(details)
         if not report.state.good:
             self._bad.add(report.name)
@@ -128,6 +130,11 @@ class PlainReport:
         self._write("")
         shown = harmless(path, unicode=self._unicode)
         self._write(f"{report.name} {report.state.value}, its log: {shown}", bold=True)
+        for line in _findings(report):
+            self._write(f"  {self._safe(line)}")
+        if any(finding.severity == "error" for finding in report.findings):
+            return
+        # Findings that fail nothing may stand beside what did: a tool that broke down says so at its end.
         try:
             lines = tail(path, unicode=self._unicode) or ["(no output)"]
         except OSError as error:
@@ -188,9 +195,21 @@ def _row(report: GateReport) -> tuple[str, str, str, str, str]:
     bad_but_spared = not (report.required or report.state.good)
     state = report.state.value + (" (not required)" if bad_but_spared else "")
     if report.started_s is None:
-        return report.name, state, counts(report.counts), "-", "-"
+        return report.name, state, _results(report), "-", "-"
     work = "-" if report.is_service else duration(report.work_s)
-    return report.name, state, counts(report.counts), duration(report.wall_s), work
+    return report.name, state, _results(report), duration(report.wall_s), work
+
+
+def _results(report: GateReport) -> str:
+    """The outcomes of its tests, or how much a tool found."""
+    found = len(report.findings) + report.more_findings
+    return counts(report.counts) or (plural(found, "finding") if found else "")
+
+
+def _findings(report: GateReport) -> list[str]:
+    shown = render(report.findings)
+    hidden = len(shown) + report.more_findings - _SHOWN_FINDINGS
+    return [*shown[:_SHOWN_FINDINGS], f"and {hidden:,} more"] if hidden > 0 else shown
 
 
 def _listed(names: list[str]) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_batchgate.core.model import Gate, GateName, GateState
@@ -37,8 +38,11 @@ class CommandRunner:
         run_env: Mapping[str, str],
         run_id: str,
         guard: Guard | None = None,
+        read_output: Callable[[Gate, CommandEnded], CommandEnded] | None = None,
     ) -> None:
         """``put`` is called from other threads, and must not block.
+
+        ``read_output`` makes findings of what a command left, in the command's thread.
 
         ``run_env`` is what `environ.base_environment` returns.  Each attempt's
         output goes to a file of its own in ``log_dir``, made when first needed.
@@ -51,6 +55,7 @@ class CommandRunner:
         self._run_id = run_id
         self._guard = guard if guard is not None else Guard(run_marker(run_id))
         self._owns_guard = guard is None
+        self._read_output = read_output
         self._stems = file_stems(gates)
         self._lock = threading.Lock()  # over what follows
         self._closed = False
@@ -94,6 +99,7 @@ class CommandRunner:
     def _in_thread(self, gate: GateName, attempt: Attempt) -> None:
         def work() -> None:
             ended = attempt.run()
+            ended = self._with_findings(ended)
             self._forget(gate)
             self._put(ended)
             with self._lock:
@@ -109,6 +115,15 @@ class CommandRunner:
             with self._lock:
                 self._threads.discard(thread)
             self._put(CommandEnded(gate=gate, state=GateState.FAILED, reason=f"cannot be started: {problem}"))
+
+    def _with_findings(self, ended: CommandEnded) -> CommandEnded:
+        if self._read_output is None:
+            return ended
+        try:
+            return self._read_output(self._gates[ended.gate], ended)
+        except Exception as problem:  # noqa: BLE001 (without a CommandEnded the run would wait for ever)
+            note = f"{ended.gate}: its output cannot be read: {problem!r}"
+            return replace(ended, notes=(*ended.notes, note))
 
     def _forget(self, gate: GateName) -> None:
         with self._lock:

@@ -19,7 +19,6 @@ ASKING = {
     "leaks": "leaks: fail",
     "cache": "cache: on",
     "inputs": "inputs: []",
-    "parser": "parser: ruff",
 }
 DEFAULT = [
     "retries: 0",

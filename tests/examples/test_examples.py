@@ -65,7 +65,7 @@ def test_a_broken_example_may_not_merge(tmp_path: Path) -> None:
     tally.write_text(text.replace("match.group().lower()", "len(match.group())"), encoding="utf-8")
     done = run(copy)
     assert done.returncode == 1
-    assert "typecheck | src/wordtally/tally.py" in done.stdout
+    assert "\n  src/wordtally/tally.py:" in done.stdout
     assert "FAILED tests/test_tally.py::test_most_common_counts" in done.stdout
     assert "needs unit, which failed" in done.stdout
     assert done.stdout.rstrip().splitlines()[-1].startswith("failed (exit code 1): ")

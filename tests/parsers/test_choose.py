@@ -17,8 +17,8 @@ from pytest_batchgate.parsers import (
     parse_output,
     parser_for,
     read_output,
-    render,
 )
+from pytest_batchgate.report.findings import render
 
 
 @pytest.mark.parametrize(

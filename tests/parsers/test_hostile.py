@@ -11,7 +11,8 @@ from parser_kit import DATA
 from parser_kit import given as output_of
 
 from pytest_batchgate.core.model import Finding
-from pytest_batchgate.parsers import PARSERS, Parsed, parse_output, render
+from pytest_batchgate.parsers import PARSERS, Parsed, parse_output
+from pytest_batchgate.report.findings import render
 
 SAMPLES = {path.stem: path.read_bytes() for path in sorted(DATA.glob("*.txt"))}
 TOOLS = sorted(PARSERS)

@@ -53,7 +53,6 @@ def works_in(process: psutil.Process, folder: str) -> bool:
         pytest.param(
             "version: 1\ngates:\n  a: {tests: 'x and'}\n", "is no marker expression", id="expression"
         ),
-        pytest.param(None, "no configuration was found", id="none"),
     ],
 )
 def test_a_bad_configuration_is_one_message(repo: Repo, text: str | None, said: str) -> None:
