@@ -1,0 +1,194 @@
+"""Plugins that report: pytest-html, syrupy's snapshots, Hypothesis, pytest-benchmark."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+
+import pytest
+from eco_kit import Home, assert_same, section
+
+pytestmark = pytest.mark.integration
+
+# --- pytest-html ----------------------------------------------------------------
+
+OUTCOMES = """
+import pytest
+import pytest_html
+
+def test_passed(): print("printed text")
+def test_failed(): assert 1 == 2
+def test_skipped(): pytest.skip("not now")
+@pytest.mark.xfail
+def test_xfailed(): assert 0
+@pytest.mark.xfail
+def test_xpassed(): pass
+@pytest.fixture
+def broken(): raise ValueError("in a fixture")
+def test_error(broken): pass
+def test_extra(extras):
+    extras.append(pytest_html.extras.url("https://example.org/shown"))
+"""
+HTML_CONFTEST = """
+def pytest_html_report_title(report): report.title = "A title"
+def pytest_html_results_table_row(report, cells): cells.insert(1, f"<td>{report.when}</td>")
+"""
+
+
+def html_report(path: Path) -> tuple[dict[str, list[str]], str]:
+    """Results by test, and the text around the table."""
+    text = path.read_text(encoding="utf-8")
+    found = re.search(r'data-jsonblob="([^"]*)"', text)
+    assert found, text[:2000]
+    blob = json.loads(html.unescape(found[1]))
+    results = {name: sorted(entry["result"] for entry in entries) for name, entries in blob["tests"].items()}
+    return results, text
+
+
+def test_html(tmp_path: Path) -> None:
+    """One report with every test, its output, its links, and what conftest's hooks add."""
+    repo = Home(tmp_path, "html", "metadata")
+    repo.files(conftest=HTML_CONFTEST, test_a=OUTCOMES, test_b=OUTCOMES)
+    plain = repo.plain("--html=plain.html", "--self-contained-html")
+    gates = repo.gates("--html=gates.html", "--self-contained-html")
+    assert_same(plain, gates, code=1)
+    expected, _ = html_report(repo.root / "plain.html")
+    found, text = html_report(repo.root / "gates.html")
+    assert found == expected
+    assert len(found) >= 14
+    for part in ("A title", "https://example.org/shown", "printed text", "10 tests took"):
+        assert part in text
+    assert gates.out.count("Generated html report: ") == 1
+
+
+# --- syrupy -----------------------------------------------------------------------
+
+SNAPSHOTS = """
+import pytest
+def test_one(snapshot): assert {"value": VALUE} == snapshot
+@pytest.mark.parametrize("n", range(3))
+def test_many(snapshot, n): assert n == snapshot(name="named")
+"""
+
+
+def snapshots(repo: Home) -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted((repo.root / "__snapshots__").iterdir())}
+
+
+def test_syrupy(tmp_path: Path) -> None:
+    """Snapshots are written, pass, fail and are updated as by plain pytest; none is lost."""
+    plain, gates = Home(tmp_path / "plain", "syrupy"), Home(tmp_path / "gates", "syrupy")
+    for repo in (plain, gates):
+        repo.files(**{f"test_{name}": "VALUE = 1" + SNAPSHOTS for name in "abcd"})
+    assert plain.plain("--snapshot-update").code == 0
+    written = gates.gates("--snapshot-update")
+    assert (written.code, written.counts) == (0, "16 passed"), written
+    assert snapshots(gates) == snapshots(plain)
+
+    same = gates.gates()
+    assert (same.code, same.counts) == (0, "16 passed"), same
+    for repo in (plain, gates):
+        repo.write("test_a.py", "VALUE = 2" + SNAPSHOTS)
+    expected, failed = plain.plain(), gates.gates()
+    assert_same(expected, failed, code=1)
+    assert "[- snapshot]" in failed.out
+    assert snapshots(gates) == snapshots(plain)
+    plain.plain("--snapshot-update")
+    updated = gates.gates("--snapshot-update")
+    assert updated.code == 0, updated
+    assert snapshots(gates) == snapshots(plain)
+
+
+def test_syrupy_unused(tmp_path: Path) -> None:
+    """Unused snapshots: the same verdict, the same ones deleted, and never one of another worker's tests."""
+    plain, gates = Home(tmp_path / "plain", "syrupy"), Home(tmp_path / "gates", "syrupy")
+    for repo in (plain, gates):
+        repo.files(**{f"test_{name}": "VALUE = 1" + SNAPSHOTS for name in "abcd"})
+        repo.plain("--snapshot-update")
+        repo.write("test_b.py", "VALUE = 1" + SNAPSHOTS.replace("range(3)", "range(2)"))
+        (repo.root / "test_d.py").write_text("def test_d(snapshot): assert 1\n")
+    expected, found = plain.plain(), gates.gates()
+    assert (found.code, found.counts) == (expected.code, expected.counts), f"{expected}\n{found}"
+    plain.plain("--snapshot-update")
+    updated = gates.gates("--snapshot-update")
+    assert snapshots(gates) == snapshots(plain), updated
+
+
+# --- Hypothesis -------------------------------------------------------------------
+
+PROPERTIES = """
+import os
+from hypothesis import given, settings, strategies as st
+
+def test_profile():
+    assert settings.default.max_examples == 17
+
+@given(st.integers())
+def test_good(n):
+    assert n == n
+
+@given(st.integers(), st.text())
+def test_wrong(n, text):
+    assert n < 1000, "too large"
+"""
+PROFILE = """
+from hypothesis import settings
+settings.register_profile("small", max_examples=17, print_blob=True)
+"""
+
+
+def test_hypothesis(tmp_path: Path) -> None:
+    """Profile, statistics, falsifying examples, their database, and the seed."""
+    repo = Home(tmp_path, "hypothesispytest")
+    repo.files(conftest=PROFILE, test_a=PROPERTIES.replace("17", "17 ")) 
+    repo.write("test_a.py", PROPERTIES.replace("max_examples == 17", "max_examples == 400"))
+    repo.write("conftest.py", PROFILE.replace("max_examples=17", "max_examples=400"))
+    repo.files(test_b="from hypothesis import given, strategies as st\n@given(st.text())\ndef test_b(t): pass")
+    args = ["--hypothesis-profile=small", "--hypothesis-show-statistics", "--hypothesis-seed=3"]
+    plain = repo.plain(*args)
+    gates = repo.gates(*args)
+    assert plain.counts == gates.counts == "1 failed, 3 passed", gates
+    for ran in (plain, gates):
+        assert "hypothesis profile 'small'" in ran.out
+        assert "n=1000," in ran.out
+        assert "- Stopped because settings.max_examples=400" in ran.out
+        assert len([line for line in ran.lines if re.match(r"test_\w\.py::\w+:$", line)]) == 3
+    found = repo.root / ".hypothesis" / "examples"
+    assert found.is_dir()
+    assert any(found.iterdir())
+    again = repo.gates("--hypothesis-profile=small", "--hypothesis-explain" if False else "-q")
+    assert "n=1000," in again.out
+
+
+# --- pytest-benchmark ---------------------------------------------------------------
+
+BENCH = """
+import pytest
+calls = []
+def test_bench(benchmark):
+    assert benchmark(lambda: calls.append(1) or 7) == 7
+def test_plain(): pass
+"""
+
+
+def test_benchmark(tmp_path: Path) -> None:
+    """Beside other work nothing is measured: each benchmark runs once, and a notice says so."""
+    repo = Home(tmp_path, "benchmark")
+    repo.files(test_a=BENCH, test_b=BENCH)
+    ran = repo.gates()
+    assert (ran.code, ran.counts) == (0, "4 passed"), ran
+    assert "pytest-benchmark measures nothing here" in ran.out
+    repo.files(test_a="def test_a(): pass", test_b="def test_b(): pass")
+
+
+@pytest.mark.parametrize("option", ["--benchmark-only", "--benchmark-json=x.json", "--benchmark-compare"])
+def test_benchmark_that_is_asked_for(tmp_path: Path, option: str) -> None:
+    """Exit 4 with the plain command."""
+    repo = Home(tmp_path, "benchmark")
+    repo.files(test_a=BENCH)
+    ran = repo.gates(option)
+    assert ran.code == 4, ran
+    assert f"pytest {option}" in ran.err
+    assert not (repo.root / "x.json").exists()
