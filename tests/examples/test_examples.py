@@ -32,11 +32,17 @@ def run(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(params=sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()))
+@pytest.fixture(params=sorted(GATES))
 def example(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     copy = tmp_path / str(request.param)
     shutil.copytree(EXAMPLES / request.param, copy, ignore=shutil.ignore_patterns(".*cache", "__pycache__"))
     return copy
+
+
+def test_no_example_is_forgotten() -> None:
+    """Those that are not run here have a file of their own."""
+    others = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
+    assert {path.name for path in EXAMPLES.iterdir() if path.is_dir()} <= GATES.keys() | others
 
 
 def test_every_gate_of_an_example_is_good(example: Path) -> None:
