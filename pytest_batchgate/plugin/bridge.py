@@ -60,6 +60,7 @@ class Bridge:
                 self._lines = TestLines(self._terminal, unicode=self._unicode)
             self._terminal.showfspath = False
             self._terminal._show_progress_info = False
+            self._terminal.report_collect = lambda final=False: None  # rewrites the line it finds
         self._listeners = self._fast_listeners()
 
     # --- which way ----------------------------------------------------------------

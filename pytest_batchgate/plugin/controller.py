@@ -27,12 +27,12 @@ from pytest_batchgate.core.state import RunOptions
 from pytest_batchgate.core.tally import Ending, Tally
 from pytest_batchgate.plugin import garbage, rebuild
 from pytest_batchgate.plugin.arguments import resolve_paths
-from pytest_batchgate.plugin.bridge import Bridge, writes_unicode
+from pytest_batchgate.plugin.bridge import Bridge
 from pytest_batchgate.plugin.crewing import Crewing
 from pytest_batchgate.plugin.doing import Doer
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.plugin.listing import Listing
-from pytest_batchgate.report.plain import PlainReport
+from pytest_batchgate.plugin.screen import Screen
 from pytest_batchgate.report.words import plural
 from pytest_batchgate.store.history import History
 from pytest_batchgate.store.recorder import HistoryRecorder
@@ -137,7 +137,8 @@ class Controller:
         session.config.pluginmanager.register(bridge, "batchgate-bridge")
         dispatcher = Dispatcher(self.launch.plan, self.run_options(session.config))
         doer = Doer(self.crewing, self.command_runner)
-        listing = self.subscribe(session.config, bridge)
+        screen = Screen(session.config)
+        listing = self.subscribe(session.config, bridge, screen, dispatcher.state.options.estimates)
         loop = Loop(
             dispatcher,
             self.pool,
@@ -159,7 +160,7 @@ class Controller:
         for text in self.crewing.notices:
             self.bus.publish(Noticed(0.0, text))
         try:
-            with self.signals(), garbage.paused():
+            with self.signals(), garbage.paused(), screen.shown():
                 loop.run()
         finally:
             doer.close(0.5)
@@ -206,7 +207,9 @@ class Controller:
             first_files=self.crewing.last_failed.first_files,
         )
 
-    def subscribe(self, config: pytest.Config, bridge: Bridge) -> Listing | None:
+    def subscribe(
+        self, config: pytest.Config, bridge: Bridge, screen: Screen, estimates: Estimates
+    ) -> Listing | None:
         """Everyone who hears of the run; the list of tests, if that is what is wanted."""
         self.bus.subscribe(bridge, vital=True)
         self.bus.subscribe(self.crewing.nodes, vital=True)
@@ -219,11 +222,9 @@ class Controller:
             listing = Listing(self.launch.plan, terminal, config.option.verbose)
             self.bus.subscribe(listing)
             return listing
-        if terminal is not None and config.option.verbose > -2:
-            unicode = writes_unicode(terminal)
-            self.bus.subscribe(
-                PlainReport(terminal.write_line, width=terminal._tw.fullwidth, unicode=unicode)
-            )
+        if screen.is_wanted:
+            narrowed = self.launch.typed.narrows or self.crewing.last_failed.only is not None
+            screen.subscribe(self.bus, self.pool, self.launch, estimates, began=self.began, narrowed=narrowed)
         return None
 
     def estimates(self, config: pytest.Config) -> Estimates:

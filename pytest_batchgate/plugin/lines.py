@@ -12,7 +12,7 @@ _COLOURS = {"passed": "green", "failed": "red", "error": "red"}  # of categories
 
 
 class TestLines:
-    """Writes ``gw0 PASSED tests/test_a.py::test_b`` for each status that pytest itself would write."""
+    """Writes ``[gw0] PASSED tests/test_a.py::test_b`` for each status that pytest itself would write."""
 
     __test__ = False
 
@@ -31,7 +31,7 @@ class TestLines:
         worker = getattr(report, "worker_id", None) or "-"
         reason = _reason(report)
         text = f"{report.nodeid} ({reason})" if reason else report.nodeid
-        self._terminal.write(f"{worker} ")
+        self._terminal.write(f"[{worker}] ")
         self._terminal.write(word, **markup)
         self._terminal.write_line(f" {harmless(text, unicode=self._unicode)}")
 

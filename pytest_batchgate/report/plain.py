@@ -6,7 +6,7 @@ line begins with text of ours, and what tools print is made harmless first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from pytest_batchgate.core.events import (
@@ -33,6 +33,7 @@ _REASON_WIDTH = 500
 _NAMED_CULPRITS = 10
 _SHOWN_FINDINGS = 50
 _SHOWS_LOG = frozenset({GateState.FAILED, GateState.TIMED_OUT, GateState.CRASHED})
+_ONLY_STOPPED = frozenset({GateState.SKIPPED, GateState.CANCELLED})
 _CODES = {2: "collection errors", 3: "an internal error", 4: "a usage error", 5: "nothing to run"}
 
 
@@ -46,13 +47,22 @@ class PlainReport:
     """A subscriber that tells the run line by line.
 
     ``width`` in characters bounds the table.  ``unicode``: the stream can take characters
-    beyond ASCII; without it they show as their codes.
+    beyond ASCII; without it they show as their codes.  While ``beside_tree()``, changes of
+    gates are left to the live tree, but for those that went wrong.
     """
 
     name = "plain output"
 
-    def __init__(self, write: Write, *, width: int = 80, unicode: bool = True) -> None:
+    def __init__(
+        self,
+        write: Write,
+        *,
+        width: int = 80,
+        unicode: bool = True,
+        beside_tree: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._write = write
+        self._beside_tree = beside_tree
         self._width = width
         self._unicode = unicode
         self._name_width = 0
@@ -63,9 +73,9 @@ class PlainReport:
             self._begin(event)
         elif isinstance(event, GateStarted):
             slots = ", ".join(f"gw{slot}" for slot in event.slots)
-            self._change(event.at, event.gate, "started", slots)
+            self._change(event.at, event.gate, "started", slots, lasting=False)
         elif isinstance(event, GateBecameReady):
-            self._change(event.at, event.gate, "ready", "")
+            self._change(event.at, event.gate, "ready", "", lasting=False)
         elif isinstance(event, GateFinished):
             self._finish(event.at, event.report)
         elif isinstance(event, Noticed):
@@ -98,13 +108,18 @@ class PlainReport:
             text += f": {self._safe(reason)}" if text else self._safe(reason)
         stopped = report.is_service and report.state is GateState.PASSED
         word = "stopped" if stopped else report.state.value
-        self._change(at, report.name, word, text.lstrip(), **_markup(report))
+        lasting = not (report.state.good or report.state in _ONLY_STOPPED)
+        self._change(at, report.name, word, text.lstrip(), lasting=lasting, **_markup(report))
 
     def _culprits(self, report: GateReport) -> str | None:
         names = [need for need in report.needs if need in self._bad]
         return f"needs {', '.join(names)}" if report.state is GateState.SKIPPED and names else None
 
-    def _change(self, at: float, gate: str, word: str, details: str, **markup: bool) -> None:
+    def _change(
+        self, at: float, gate: str, word: str, details: str, *, lasting: bool, **markup: bool
+    ) -> None:
+        if self._beside_tree() and not lasting:
+            return
         text = f"{gate:{self._name_width}}  {word:{_STATE_WIDTH}}  {details}"
         self._line(at, text, **markup)
 

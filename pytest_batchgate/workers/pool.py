@@ -207,8 +207,27 @@ class WorkerPool:
             running = self._running(handle)
             yield WorkerLost(handle.id, running, f"sent what cannot be read ({type(exc).__name__}: {exc})")
 
+    def at_work(self) -> list[tuple[str, str, int, float]]:
+        """The tests that run now: worker, file, index there, seconds so far.  From any thread.
+
+        A worker may change its record while it is read: what is told is right but for that moment.
+        """
+        now = time.time()
+        found = []
+        for handle in list(self._handles.values()):
+            record = None if handle.ended or handle.lost else self._record(handle)
+            if record is not None:
+                file, index, began = record
+                found.append((handle.name, file, index, max(0.0, now - began)))
+        return found
+
     def _running(self, handle: Handle) -> tuple[str, int] | None:
         """Which test a dead worker was in."""
+        record = self._record(handle)
+        return None if record is None else record[:2]
+
+    def _record(self, handle: Handle) -> tuple[str, int, float] | None:
+        """File and index of the test that the worker says it is in, and when it began."""
         if handle.standstill is None:
             return None
         try:
@@ -218,11 +237,11 @@ class WorkerPool:
                     mmap.mmap(file.fileno(), wire.STANDSTILL.size, access=mmap.ACCESS_READ)
                 ) as view,
             ):
-                unit, index, _ = wire.STANDSTILL.unpack(view[: wire.STANDSTILL.size])
+                unit, index, began = wire.STANDSTILL.unpack(view[: wire.STANDSTILL.size])
         except (OSError, ValueError):
             return None
         name = handle.units.get(unit)
-        return None if name is None else (name, index)
+        return None if name is None else (name, index, began)
 
     # --- ending -----------------------------------------------------------------
 

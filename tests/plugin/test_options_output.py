@@ -29,14 +29,14 @@ def test_verbose_names_the_worker_of_each_test(repo: Repo) -> None:
     """One line a test, the gates' lines between them, and nothing of pytest's own."""
     repo.files(test_a=SOME)
     gates = repo.gates("-v")
-    assert [line for line in gates.lines if re.match(r"gw\d ", line)] == [
-        "gw0 PASSED test_a.py::test_1",
-        "gw0 FAILED test_a.py::test_2",
-        "gw0 SKIPPED test_a.py::test_3 (not now)",
-        "gw0 XFAIL test_a.py::test_4 (known)",
-        "gw0 ERROR test_a.py::test_5",
-        "gw0 PASSED test_a.py::test_6[1]",
-        "gw0 PASSED test_a.py::test_6[a b]",
+    assert [line for line in gates.lines if re.match(r"\[gw\d\] ", line)] == [
+        "[gw0] PASSED test_a.py::test_1",
+        "[gw0] FAILED test_a.py::test_2",
+        "[gw0] SKIPPED test_a.py::test_3 (not now)",
+        "[gw0] XFAIL test_a.py::test_4 (known)",
+        "[gw0] ERROR test_a.py::test_5",
+        "[gw0] PASSED test_a.py::test_6[1]",
+        "[gw0] PASSED test_a.py::test_6[a b]",
     ], gates
     assert gates.out.count("test_a.py::test_1") == 1, gates
     assert "%]" not in gates.out, gates

@@ -115,10 +115,10 @@ def test_last_failed_and_its_kin(sample: Repo) -> None:
 def test_failed_first_runs_them_first(sample: Repo) -> None:
     sample.gates("-q")
     verbose = sample.gates("--ff", "-v", workers=1)
-    ran = [line.split()[1] for line in verbose.lines if line.startswith("gw0 ")]
+    ran = [line.split()[1] for line in verbose.lines if line.startswith("[gw0] ")]
     failed = [number for number, word in enumerate(ran) if word == "FAILED"]
     assert len(failed) == 3, verbose
-    by_file = [line.split()[2].partition("::")[0] for line in verbose.lines if line.startswith("gw0 ")]
+    by_file = [line.split()[2].partition("::")[0] for line in verbose.lines if line.startswith("[gw0] ")]
     first_of = {name: by_file.index(name) for name in by_file}
     assert all(number == first_of[by_file[number]] for number in failed), verbose
 
