@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_batchgate.doctor.check import Check, Section
+from pytest_batchgate.report.words import plural
 from pytest_batchgate.store import schema
 from pytest_batchgate.store.history import FILE_NAME
 
@@ -106,4 +107,4 @@ def _history(path: Path) -> Check:
             return SECTION.note("history", f"{path} cannot be read", "Make it readable, or remove it")
         return SECTION.note("history", f"{path} is damaged ({error})", broken)
     size = path.stat().st_size / 1024
-    return SECTION.ok("history", f"{path}: {runs} runs, {size:,.0f} KiB")
+    return SECTION.ok("history", f"{path}: {plural(runs, 'run')}, {size:,.0f} KiB")

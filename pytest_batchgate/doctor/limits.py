@@ -19,7 +19,7 @@ SECTION = Section("limits")
 
 _CGROUP = Path("/sys/fs/cgroup")
 _MIB = 1024 * 1024
-# A worker that imports nothing but pytest takes 40 to 60 MiB; tests bring their own.
+# A worker has some 30 MiB before any test (`doctor.trial` measures it); tests bring their own.
 _WORKER_BYTES = 100 * _MIB
 # Beside the files that tests open: some for the run, and those of a worker and a command per slot.
 _FILES_OF_A_RUN, _FILES_OF_A_SLOT = 64, 16

@@ -14,6 +14,7 @@ from pytest_batchgate.core.model import Config, Gate, Tests
 from pytest_batchgate.core.plan import build_plan
 from pytest_batchgate.doctor.check import Check, Section
 from pytest_batchgate.errors import BatchGateError, ConfigError, OptionError
+from pytest_batchgate.report.words import plural
 
 SECTION = Section("configuration")
 
@@ -39,7 +40,7 @@ def read_configuration(rootdir: Path, explicit: Path | None, profile: str | None
     except BatchGateError as error:
         return Configured(checks=(*checks, SECTION.refused("file", error)))
     within = f", profile {profile}" if profile is not None else ""
-    checks.append(SECTION.ok("file", f"{source.display}{within}: {len(config.gates)} gates"))
+    checks.append(SECTION.ok("file", f"{source.display}{within}: {_number(config)}"))
     problem = _judged(config)
     checks += [SECTION.refused("gates", problem)] if problem is not None else []
     checks += _profiles(source, profile)
@@ -55,11 +56,15 @@ def _detected(rootdir: Path, profile: str | None) -> Configured:
         found = detect(rootdir)
     except ConfigError as error:
         return Configured(checks=(*checks, SECTION.refused("detection", error)))
-    told = f"there is none: {len(found.config.gates)} gates are detected"
+    told = f"there is none: {_number(found.config)} detected"
     checks.append(SECTION.ok("file", f"{told} (pytest --batch-gates --batch-init writes them down)"))
     checks += [SECTION.ok("found", sentence) for sentence in found.found]
     checks += [SECTION.note("left out", f"{what}: {why}") for what, why in found.left_out]
     return Configured(checks=tuple(checks), config=found.config, gates=found.config.gates)
+
+
+def _number(config: Config) -> str:
+    return plural(len(config.gates), "gate")
 
 
 def _others(rootdir: Path, source: Source) -> Iterator[Check]:

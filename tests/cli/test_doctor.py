@@ -175,7 +175,7 @@ def test_gates_are_told_where_nothing_is_configured(tmp_path: Path) -> None:
     toml = '[project]\nname = "x"\n[dependency-groups]\ndev = ["ruff"]\n'
     checks = configured(write(tmp_path, pyproject_toml=toml, **{"test_a.py": ""}), profile="ci")
     assert [check.level for check in named(checks, "profile")] == ["problem"]
-    assert "2 gates are detected" in named(checks, "file")[0].text
+    assert "there is none: 2 gates detected" in named(checks, "file")[0].text
     assert [check.text.partition(":")[0] for check in named(checks, "found")] == ["lint", "unit"]
     assert {check.text.partition(":")[0] for check in named(checks, "left out")} == {
         "typecheck",
