@@ -25,6 +25,7 @@ from pytest_batchgate.core.protocol import (
     StopCommand,
 )
 from pytest_batchgate.plugin import garbage
+from pytest_batchgate.plugin.foreign import notices_about
 from pytest_batchgate.plugin.lastfailed import LastFailed, read_last_failed
 from pytest_batchgate.plugin.launch import Launch, early_message
 from pytest_batchgate.plugin.nodes import Nodes
@@ -113,6 +114,7 @@ class Crewing:
             self.notices.append(self.last_failed.notice)
         self.notices += self.launch.notices()
         self.whole = self.launch.config.collect == "whole"
+        self.notices += notices_about(config)
         needy = plugins_that_need_all(config) if self.launch.config.collect == "auto" else []
         if needy:
             self.whole = True

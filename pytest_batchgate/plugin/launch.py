@@ -166,7 +166,6 @@ def refuse_conflicts(namespace: Any, typed: Typed, args: Sequence[str]) -> None:
     ):
         if getattr(namespace, dest, False):
             raise OptionError("tests run in worker processes, where it cannot work", where=flag, todo=plain)
-    if typed.numprocesses is not None:
-        raise OptionError(
-            "the gates have their own workers", where="-n", todo="Use --batch-workers=N instead"
-        )
+    from pytest_batchgate.plugin.foreign import refuse_options
+
+    refuse_options(namespace, typed.given, plain)

@@ -82,6 +82,8 @@ class Nodes:
         self._nodes.setdefault(gateway.id, []).append(node)
         config.hook.pytest_xdist_newgateway(gateway=gateway)
         config.hook.pytest_configure_node(node=node)
+        if hasattr(config.option, "randomly_seed"):  # also with `-p no:xdist`, where nobody else tells it
+            node.workerinput.setdefault("randomly_seed", config.option.randomly_seed)
         plain: dict[str, Any] = wire.plain(node.workerinput)
         return plain
 

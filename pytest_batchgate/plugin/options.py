@@ -226,8 +226,7 @@ class Typed:
     excludes: bool  # by --deselect, --ignore, --ignore-glob
     ini_keyword: str
     ini_markexpr: str
-    numprocesses: Any
-    ini_numprocesses: Any
+    given: argparse.Namespace  # all that was typed
 
     @property
     def narrows(self) -> bool:
@@ -245,8 +244,7 @@ def read_typed(config: pytest.Config) -> Typed:
         excludes=any(getattr(mine, name, None) for name in ("deselect", "ignore", "ignore_glob")),
         ini_keyword="" if getattr(mine, "keyword", "") else getattr(ini, "keyword", "") or "",
         ini_markexpr="" if getattr(mine, "markexpr", "") else getattr(ini, "markexpr", "") or "",
-        numprocesses=getattr(mine, "numprocesses", None),
-        ini_numprocesses=getattr(ini, "numprocesses", None),
+        given=mine,
     )
 
 

@@ -21,6 +21,7 @@ PLUGINS: Mapping[str, tuple[str, ...]] = {
     "pytest-chunks": ("number_of_chunks",),
     "pytest-dependency": ("automark_dependency",),
     "pytest-depends": (),
+    "pytest-django": (),  # sets up the databases that the session's tests name, before the first of them
     "pytest-order": (),
     "pytest-ordering": (),
     "pytest-random-order": ("random_order_bucket", "random_order", "random_order_seed"),
@@ -29,6 +30,7 @@ PLUGINS: Mapping[str, tuple[str, ...]] = {
     "pytest-split": ("splits",),
     "pytest-test-groups": ("test-group-count", "test_group_count"),
     "pytest-testmon": ("testmon",),
+    "syrupy": (),  # looks for snapshots without a test among all that every worker collected
 }
 _INACTIVE = (None, False, 0, 1, "", "none")
 

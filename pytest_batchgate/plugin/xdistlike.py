@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from pytest_batchgate.plugin import xdistspecs
+
+
+# xdist's options as they are where nobody asked for workers of its own.
+_OPTIONS: Mapping[str, Any] = {"numprocesses": None, "maxprocesses": None, "dist": "no", "tx": []}
+
+
+class Stand:
+    """Nothing but a name."""
 
 
 class Fixtures:
@@ -31,13 +42,30 @@ def declare_hooks(config: pytest.Config) -> None:
 def prepare_controller(config: pytest.Config) -> None:
     """Before plugins are asked: pytest-cov looks here to find out that others run the tests."""
     config.known_args_namespace.dist = "load"
+    _stand_in(config, Stand())
 
 
 def prepare_worker(config: pytest.Config) -> None:
     """The same for a worker's own configuration."""
     declare_hooks(config)
-    if not config.pluginmanager.hasplugin("xdist"):
-        config.pluginmanager.register(Fixtures(), "batchgate-xdist-fixtures")
+    _stand_in(config, Fixtures())
+
+
+def _stand_in(config: pytest.Config, plugin: object) -> None:
+    """Where xdist is absent, ``plugin`` takes its name: others ask for it before they speak to workers.
+
+    pytest-randomly and syrupy do.  With the name go the options that they read then.
+    """
+    manager = config.pluginmanager
+    if manager.hasplugin("xdist"):
+        return
+    if manager.is_blocked("xdist"):
+        manager.register(plugin, "batchgate-xdist")
+        return
+    manager.register(plugin, "xdist")
+    for name, value in _OPTIONS.items():
+        if not hasattr(config.option, name):
+            setattr(config.option, name, value)
     if hasattr(config.known_args_namespace, "cov_append"):
         # pytest-cov begins by erasing what is there, which a late worker must not do to the others.
         config.known_args_namespace.cov_append = True

@@ -56,6 +56,8 @@ class FileCollector:
         self.first_ids: set[str] = set(setup["first_ids"])
         self.nodes: dict[str, list[pytest.Collector | pytest.Item]] = {}
         self.gathered: dict[str, Gathered] = {}
+        # What plugins and fixtures find in ``session.items``: all tests collected so far.
+        self.items: list[pytest.Item] = []
         self._wanted: str | None = None
         self._reports: list[dict[str, Any]] = []
         self._errors = 0
@@ -83,7 +85,7 @@ class FileCollector:
             finally:
                 session.genitems = genitems  # type: ignore[method-assign]
             self._share_out(())
-        session.items = []
+        session.items = self.items
         files = list(dict.fromkeys([*self.nodes, *self.gathered]))
         if self.only_ids is not None:
             files = [name for name in files if name in self.only_ids or self._is_broken(name)]
@@ -148,7 +150,7 @@ class FileCollector:
         finally:
             self._wanted = None
         items = session.items
-        session.items = []
+        session.items = self.items
         gathered = self._judge(items, perf_counter() - begin)
         self.gathered[name] = gathered
         return gathered
@@ -221,6 +223,7 @@ class FileCollector:
                 traits[len(kept)] = claimed.traits
             kept.append(item)
             gates.append(claimed.gate)
+        self.items += kept
         if held_back:
             self.config.hook.pytest_deselected(items=held_back)
         gathered = Gathered(

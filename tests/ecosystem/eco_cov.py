@@ -46,7 +46,9 @@ def library(tmp_path: Path, *, config: str = "") -> Home:
     repo.write("pkg/never.py", "def f():\n    return 1\n")
     repo.write("conftest.py", "import pkg.two\n\npkg.two.g()\n")
     repo.write("tests/test_a.py", "import pkg\ndef test_a(): assert pkg.used(1) == 1\n")
-    repo.write("tests/test_b.py", "import pkg.two\ndef test_b(): assert pkg.two.f()\ndef test_c(): assert 0\n")
+    repo.write(
+        "tests/test_b.py", "import pkg.two\ndef test_b(): assert pkg.two.f()\ndef test_c(): assert 0\n"
+    )
     repo.write("tests/test_c.py", "from pkg.one import half\ndef test_d(): assert half(2) is None\n")
     repo.write("batchgate.yaml", "version: 1\ngates: {unit: {tests: true}}\n")
     repo.write("pytest.ini", f"[pytest]\npythonpath = .\naddopts = --cov=pkg\n{config}")

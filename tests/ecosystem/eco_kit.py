@@ -38,7 +38,7 @@ class Home(Repo):
 
 
 def section(ran: Ran, begin: str, end: str = "") -> list[str]:
-    """The lines after the first that contains ``begin``, up to one that contains ``end`` (or an empty one)."""
+    """The lines after the first that contains ``begin``, up to one with ``end``, or an empty one."""
     lines = iter(ran.lines)
     for line in lines:
         if begin in line:

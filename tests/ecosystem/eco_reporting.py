@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from eco_kit import Home, assert_same, section
+from eco_kit import Home, assert_same
 
 pytestmark = pytest.mark.integration
 
@@ -142,10 +142,12 @@ settings.register_profile("small", max_examples=17, print_blob=True)
 def test_hypothesis(tmp_path: Path) -> None:
     """Profile, statistics, falsifying examples, their database, and the seed."""
     repo = Home(tmp_path, "hypothesispytest")
-    repo.files(conftest=PROFILE, test_a=PROPERTIES.replace("17", "17 ")) 
+    repo.files(conftest=PROFILE, test_a=PROPERTIES.replace("17", "17 "))
     repo.write("test_a.py", PROPERTIES.replace("max_examples == 17", "max_examples == 400"))
     repo.write("conftest.py", PROFILE.replace("max_examples=17", "max_examples=400"))
-    repo.files(test_b="from hypothesis import given, strategies as st\n@given(st.text())\ndef test_b(t): pass")
+    repo.files(
+        test_b="from hypothesis import given, strategies as st\n@given(st.text())\ndef test_b(t): pass"
+    )
     args = ["--hypothesis-profile=small", "--hypothesis-show-statistics", "--hypothesis-seed=3"]
     plain = repo.plain(*args)
     gates = repo.gates(*args)
