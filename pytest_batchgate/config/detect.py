@@ -22,6 +22,10 @@ from pytest_batchgate.errors import ConfigError
 Which = Callable[[str], str | None]
 
 
+class NothingFoundError(ConfigError):
+    """Nothing of a repository is a gate: fine where a plugin adds one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detected:
     """``found`` has a sentence for each gate of ``config``, in its order; ``left_out`` is (what, why)."""
@@ -45,8 +49,8 @@ def detect(rootdir: Path, *, which: Which | None = None, settings: PytestSetting
     """The gates of the repository at ``rootdir``.
 
     ``which`` finds a program (`find_program` by default), ``settings`` are pytest's
-    own (read from the rootdir's files by default).  Raises ConfigError where there
-    is nothing to run, and for a pyproject.toml that is no TOML.
+    own (read from the rootdir's files by default).  Raises NothingFoundError where there
+    is nothing to run, ConfigError for a pyproject.toml that is no TOML.
     """
     project = read_project(Path(os.path.normpath(rootdir.absolute())))
     gates: list[Gate] = []
@@ -78,7 +82,7 @@ def detect(rootdir: Path, *, which: Which | None = None, settings: PytestSetting
     left_out += layout.left_out
     if not gates:
         told = "; ".join(f"no {what}: {why}" for what, why in left_out)
-        raise ConfigError(
+        raise NothingFoundError(
             f"no gate was found in this repository ({told})",
             todo="Write one in batchgate.yaml, under `gates`",
         )

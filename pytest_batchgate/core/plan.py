@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from pytest_batchgate.core.graph import find_cycle, inverted, longest_paths, topological_order
 from pytest_batchgate.core.model import Config, Gate, GateName, Tests
-from pytest_batchgate.core.selection import Selector, choose, parse_select
+from pytest_batchgate.core.selection import Selection, Selector, choose, parse_select
 from pytest_batchgate.errors import PlanError, did_you_mean
 
 __all__ = [
@@ -52,6 +53,15 @@ class Plan:
     def gate(self, name: GateName) -> Gate:
         return next(gate for gate in self.gates if gate.name == name)
 
+    def with_gates(self, gates: Iterable[Gate]) -> Plan:
+        """The plan in which exactly ``gates`` run, checked anew.
+
+        One with a known name takes that gate's place, one with a new name comes after all
+        others, and one that is missing is left out as by `--batch-select`: its tests stay
+        claimed, and what needs it runs without it.  Raises PlanError for a graph that cannot run.
+        """
+        return _with_gates(self, tuple(gates))
+
 
 def build_plan(config: Config, *, select: Sequence[Selector] | None = None, with_needs: bool = True) -> Plan:
     """Check all gates of ``config`` against one another, then keep those that ``select`` asks for.
@@ -59,14 +69,22 @@ def build_plan(config: Config, *, select: Sequence[Selector] | None = None, with
     Mistakes are mistakes whether or not their gates are selected.  Raises PlanError
     for a graph that cannot run, OptionError for selectors that name nothing.
     """
+    needs, order = _checked(config)
+    return _selected(config, needs, order, choose(config, needs, select, with_needs=with_needs))
+
+
+def _checked(config: Config) -> tuple[Needs, tuple[GateName, ...]]:
+    """The needs of all gates, and an order that keeps to them."""
     _check_names(config)
     _check_stages(config)
     needs = _all_needs(config)
-    names = tuple(needs)
-    order = topological_order(names, needs)
+    order = topological_order(tuple(needs), needs)
     if order is None:
         raise _cycle_error(config, needs)
-    selection = choose(config, needs, select, with_needs=with_needs)
+    return needs, order
+
+
+def _selected(config: Config, needs: Needs, order: Sequence[GateName], selection: Selection) -> Plan:
     running = selection.running
     gates = tuple(gate for gate in config.gates if gate.name in running)
     kept = _restricted(needs, running)
@@ -82,6 +100,22 @@ def build_plan(config: Config, *, select: Sequence[Selector] | None = None, with
         pulled_in=selection.pulled_in,
         dropped={name: missing for name, missing in lost.items() if missing},
     )
+
+
+def _with_gates(plan: Plan, gates: tuple[Gate, ...]) -> Plan:
+    twice = [name for name, count in Counter(gate.name for gate in gates).items() if count > 1]
+    if twice:
+        raise PlanError(f"two gates are called {twice[0]!r}", todo="Rename one of them")
+    given = {gate.name: gate for gate in gates}
+    known = {gate.name for gate in plan.config.gates}
+    replaced = tuple(given.get(gate.name, gate) for gate in plan.config.gates)
+    added = tuple(gate for gate in gates if gate.name not in known)
+    config = replace(plan.config, gates=replaced + added)
+    needs, order = _checked(config)
+    left_out = {name: plan.left_out.get(name, "left out by a plugin") for name in needs if name not in given}
+    pulled_in = {name: by for name, by in plan.pulled_in.items() if name in given and by in given}
+    selection = Selection(running=frozenset(given), left_out=left_out, pulled_in=pulled_in)
+    return _selected(config, needs, order, selection)
 
 
 def critical_path(plan: Plan, durations: Mapping[GateName, float]) -> tuple[float, tuple[GateName, ...]]:

@@ -11,14 +11,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest.outcomes import Exit
 
-from pytest_batchgate.core.bus import Bus
+from pytest_batchgate.core.bus import Bus, Subscriber
 from pytest_batchgate.core.dispatch import Dispatcher
 from pytest_batchgate.core.events import Noticed, RunFinished
 from pytest_batchgate.core.model import Estimates
@@ -77,6 +77,7 @@ class Controller:
         self.crewing = Crewing(launch, self.pool, self.overhearing)
         self.tally = Tally(launch.plan)
         self.bus = Bus(through=(Exit, pytest.Session.Failed))
+        self.listeners: Sequence[Subscriber] = ()  # of plugins
         self.history: History | None = None
         self.stop: StopAsked | None = None
         self.loose_errors = 0
@@ -84,6 +85,11 @@ class Controller:
         self.ran = False
         self.closed = False
         config.add_cleanup(garbage.thaw)  # runs after pytest's own last collections
+
+    def adopt(self, launch: Launch) -> None:
+        """Before the session starts: what plugins made of the plan.  The worker slots stay what they are."""
+        self.launch = self.crewing.launch = launch
+        self.tally = Tally(launch.plan)
 
     # --- hooks --------------------------------------------------------------------
 
@@ -122,10 +128,10 @@ class Controller:
         pool = "in turn" if launch.sequential else f"{launch.slots} worker{'s' if launch.slots != 1 else ''}"
         gates = plural(len(launch.plan.gates), "gate")
         if launch.detected is None:
-            return [f"batchgate: {gates} from {launch.config.source}, {pool}"]
+            return [f"batchgate: {gates} from {launch.config.source}, {pool}", *launch.added]
         from pytest_batchgate.plugin.detection import told
 
-        return [f"batchgate: {gates}, {pool}", *told(launch.detected)]
+        return [f"batchgate: {gates}, {pool}", *launch.added, *told(launch.detected)]
 
     # --- the run ------------------------------------------------------------------
 
@@ -186,7 +192,7 @@ class Controller:
             run_env=self.launch.run_env,
             run_id=self.launch.run_id,
             guard=self.guard,
-            read_output=reader(self.launch.rootdir, dict),
+            read_output=reader(self.launch.rootdir, lambda: self.launch.parsers),
         )
 
     def run_options(self, config: pytest.Config) -> RunOptions:
@@ -205,6 +211,7 @@ class Controller:
             max_restarts=4 * launch.slots if restarts is None else restarts,
             first_workers=self.crewing.first_workers(),
             first_files=self.crewing.last_failed.first_files,
+            seed=launch.run_id,
         )
 
     def subscribe(
@@ -225,6 +232,8 @@ class Controller:
         if screen.is_wanted:
             narrowed = self.launch.typed.narrows or self.crewing.last_failed.only is not None
             screen.subscribe(self.bus, self.pool, self.launch, estimates, began=self.began, narrowed=narrowed)
+        for listener in self.listeners:
+            self.bus.subscribe(listener)
         return None
 
     def estimates(self, config: pytest.Config) -> Estimates:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 import sys
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 import pytest
@@ -15,6 +16,9 @@ from pytest_batchgate.errors import BatchGateError, OptionError
 from pytest_batchgate.plugin import options as opts
 
 CONTROLLER = "batchgate-controller"
+# Hooks whose implementations bear on the plan, and those that hear of the run.
+_PLANNING = ("gates", "modify_plan", "parser", "worker_spec")
+_LISTENING = ("subscribers", "event")
 
 _MARKERS = (
     "gate(name, *, needs=()): the test belongs to that gate, and waits for the gates in needs too",
@@ -27,6 +31,13 @@ _init_key = pytest.StashKey[bool]()
 _launch_key = pytest.StashKey[Any]()
 _controller_key = pytest.StashKey[Any]()
 _worker_key = pytest.StashKey[bool]()
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Always, in workers too: pytest refuses hooks of a conftest that nobody declares."""
+    from pytest_batchgate.plugin import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -84,6 +95,10 @@ def _prepare(config: pytest.Config) -> None:
     if batch.init:
         config.stash[_init_key] = True
         return
+    if _is_implemented(config, ("worker_spec",)) and not batch.tx and not batch.workers_given:
+        from pytest_batchgate.plugin import hooks
+
+        batch = dataclasses.replace(batch, tx=hooks.worker_specs(config))
     if batch.plan is not None:
         from pytest_batchgate.plugin import launch
 
@@ -123,10 +138,11 @@ def _prepare_run(
     controller = config.stash[_controller_key] = Controller(plan, config, gateways)
     config.add_cleanup(controller.close)  # options that nobody knows are refused later than this
     xdistlike.declare_hooks(config)
-    if plan.has_tests:
+    if plan.has_tests or plan.problem is not None:
         xdistlike.prepare_controller(config)
+    if plan.has_tests:
         controller.crewing.warm_up(config)
-    else:
+    elif plan.problem is None:
         gateways.close()
 
 
@@ -146,12 +162,43 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
             return write_init(config)
         except BatchGateError as exc:
             raise pytest.UsageError(str(exc)) from None
-    launch = config.stash.get(_launch_key, None)
-    if launch is None or launch.options.plan is None:
+    if config.stash.get(_launch_key, None) is None:
+        return None
+    try:
+        launch = _settle(config)
+    except BatchGateError as exc:
+        raise pytest.UsageError(str(exc)) from None
+    except pytest.exit.Exception as exc:  # pytest itself expects it from here on, in a session
+        sys.stderr.write(f"Exit: {exc.msg}\n")
+        return int(pytest.ExitCode.INTERRUPTED) if exc.returncode is None else exc.returncode
+    if launch.options.plan is None:
         return None
     from pytest_batchgate.plugin.planning import show_plan
 
     return show_plan(config, launch)
+
+
+def _is_implemented(config: pytest.Config, names: Iterable[str]) -> bool:
+    """Whether anybody implements one of our hooks; most often nobody does."""
+    return any(getattr(config.hook, f"pytest_batchgate_{name}").get_hookimpls() for name in names)
+
+
+def _settle(config: pytest.Config) -> Any:
+    """The launch with what plugins make of it.  Raises the problem that none of them mended."""
+    launch = config.stash[_launch_key]
+    if not _is_implemented(config, _PLANNING):
+        if launch.problem is not None:
+            raise launch.problem
+        return launch
+    from pytest_batchgate.plugin.launch import settle
+
+    settled = config.stash[_launch_key] = settle(config, launch)
+    controller = config.stash.get(_controller_key, None)
+    if controller is not None:
+        controller.adopt(settled)
+        if settled.has_tests and not launch.has_tests:
+            controller.crewing.warm_up(config)
+    return settled
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -176,5 +223,13 @@ def _keep_xdist_out(config: pytest.Config, controller: Any) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     controller = session.config.stash.get(_controller_key, None)
-    if controller is not None:
-        controller.crewing.configure(session.config)
+    if controller is None:
+        return
+    controller.crewing.configure(session.config)
+    if _is_implemented(session.config, _LISTENING) and not session.config.option.collectonly:
+        from pytest_batchgate.plugin import hooks
+
+        try:
+            controller.listeners = hooks.subscribers(session.config)
+        except BatchGateError as exc:
+            raise pytest.UsageError(str(exc)) from None

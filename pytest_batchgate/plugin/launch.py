@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from pytest_batchgate.config import find_source, load_config, not_yet
 from pytest_batchgate.core.model import Config, Tests
 from pytest_batchgate.core.plan import Plan, build_plan
 from pytest_batchgate.core.selection import parse_select
-from pytest_batchgate.errors import ConfigError, OptionError
+from pytest_batchgate.errors import BatchGateError, ConfigError, OptionError
 from pytest_batchgate.plugin.arguments import check_expressions
 from pytest_batchgate.plugin.cpus import usable_cpus
 from pytest_batchgate.plugin.findings import check_parsers
@@ -24,11 +24,15 @@ from pytest_batchgate.workers.environ import base_environment, worker_environmen
 
 if TYPE_CHECKING:
     from pytest_batchgate.config.detect import Detected
+    from pytest_batchgate.parsers import Parser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """All that is known before collection.  ``specs``: one execnet spec per worker slot."""
+    """All that is known before collection.  ``specs``: one execnet spec per worker slot.
+
+    With a ``problem`` the plan is empty: plugins may still add the gates that are missing.
+    """
 
     rootdir: Path
     options: BatchOptions
@@ -40,6 +44,10 @@ class Launch:
     run_id: str
     run_env: Mapping[str, str]
     detected: Detected | None = None  # what was found where nothing is configured
+    problem: BatchGateError | None = None
+    parsers: Mapping[str, Parser] = field(default_factory=dict)  # of plugins
+    added: tuple[str, ...] = ()  # lines that say which gates are of plugins
+    remarks: tuple[str, ...] = ()  # of `settle`, for the user
 
     @property
     def slots(self) -> int:
@@ -58,36 +66,38 @@ class Launch:
             if text
         ]
         if not expressive or not given:
-            return []
+            return list(self.remarks)
         names = ", ".join(expressive)
-        return [f"{' and '.join(given)} from addopts: the `tests` expression counts instead for {names}"]
+        return [
+            *self.remarks,
+            f"{' and '.join(given)} from addopts: the `tests` expression counts instead for {names}",
+        ]
 
 
 def prepare(config: pytest.Config, options: BatchOptions, typed: Typed, run_id: str) -> Launch:
-    """Read the configuration and build the plan.  Raises errors of `pytest_batchgate.errors`."""
+    """Read the configuration and build the plan.  Raises errors of `pytest_batchgate.errors`.
+
+    What plugins could still mend is no error yet but the `problem` of the launch, which
+    `settle` or its caller raises.
+    """
     rootdir = config.rootpath
     detected = None
+    problem: BatchGateError | None = None
     source = find_source(rootdir, options.config)
     if source is None:
-        from pytest_batchgate.plugin.detection import detect_gates
-
-        detected = detect_gates(config)
-        if options.profile is not None:
-            raise OptionError(
-                f"there is no configuration, and so no profile {options.profile!r}",
-                where="--batch-profile",
-                todo="Write the detected gates down with --batch-init, and add `profiles`",
-            )
-        settings = detected.config
+        detected, problem = _detect(config, options)
+        settings = detected.config if detected is not None else Config(gates=())
     else:
         settings = load_config(source, profile=options.profile)
-    selectors = parse_select(options.select) if options.select is not None else None
-    plan = build_plan(settings, select=selectors, with_needs=options.with_needs)
-    problem = not_yet(settings, [gate.name for gate in plan.gates])
-    if problem is not None:
-        raise problem
-    _check_expressions(plan)
-    check_parsers(plan, settings)
+    plan = Plan(config=settings, gates=(), claims=(), needs={}, dependents={}, order=())
+    if problem is None:
+        try:
+            built = _build(settings, options)
+            _check(built)
+            check_parsers(built, settings)
+            plan = built
+        except BatchGateError as exc:
+            problem = exc
     check_expressions(typed.keyword or typed.ini_keyword, typed.markexpr or typed.ini_markexpr)
     specs, sequential = _slots(options, settings)
     return Launch(
@@ -103,7 +113,69 @@ def prepare(config: pytest.Config, options: BatchOptions, typed: Typed, run_id: 
             os.environ, executable=sys.executable, in_virtualenv=sys.prefix != sys.base_prefix
         ),
         detected=detected,
+        problem=problem,
     )
+
+
+def settle(config: pytest.Config, launch: Launch) -> Launch:
+    """The launch once conftests are loaded: with the gates, the plan and the parsers of plugins.
+
+    Raises errors of `pytest_batchgate.errors`, that of a problem which no plugin mended among them.
+    """
+    from pytest_batchgate.plugin import hooks
+
+    gates, added = hooks.added_gates(config, launch.config)
+    if launch.problem is not None and not launch.config.gates and not gates:
+        raise launch.problem  # nothing was detected, and nothing added
+    source = launch.config.source
+    if launch.detected is None and source is None:
+        source = "plugins"
+    settings = replace(launch.config, gates=(*launch.config.gates, *gates), source=source)
+    plan = hooks.modified_plan(config, _build(settings, launch.options))
+    _check(plan)
+    parsers = hooks.parsers(config, plan)
+    check_parsers(plan, plan.config, parsers)
+    return replace(
+        launch,
+        config=plan.config,
+        plan=plan,
+        parsers=parsers,
+        problem=None,
+        added=added,
+        remarks=hooks.asked_too_late(config),
+    )
+
+
+def _detect(config: pytest.Config, options: BatchOptions) -> tuple[Detected | None, BatchGateError | None]:
+    """What was detected, or else the problem that nothing was."""
+    from pytest_batchgate.config.detect import NothingFoundError
+    from pytest_batchgate.plugin.detection import detect_gates
+
+    detected, problem = None, None
+    try:
+        detected = detect_gates(config)
+    except NothingFoundError as exc:
+        problem = exc
+    if options.profile is not None:
+        raise OptionError(
+            f"there is no configuration, and so no profile {options.profile!r}",
+            where="--batch-profile",
+            todo="Write the detected gates down with --batch-init, and add `profiles`",
+        )
+    return detected, problem
+
+
+def _build(settings: Config, options: BatchOptions) -> Plan:
+    selectors = parse_select(options.select) if options.select is not None else None
+    return build_plan(settings, select=selectors, with_needs=options.with_needs)
+
+
+def _check(plan: Plan) -> None:
+    """What the graph says nothing about: keys whose effect has not landed, marker expressions."""
+    problem = not_yet(plan.config, [gate.name for gate in plan.gates])
+    if problem is not None:
+        raise problem
+    _check_expressions(plan)
 
 
 def _check_expressions(plan: Plan) -> None:

@@ -18,11 +18,13 @@ def show_plan(config: pytest.Config, launch: Launch) -> int:
     estimates, notices = recorded_estimates(config)
     for notice in notices:
         sys.stderr.write(f"note: {notice}\n")
+    # Beside a plan that people read; apart from one that programs read.
+    stream = sys.stdout if launch.options.plan == "text" else sys.stderr
+    for line in (*launch.added, *launch.remarks):
+        stream.write(f"{line}\n")
     if launch.detected is not None:
         from pytest_batchgate.plugin.detection import told
 
-        # Beside a plan that people read; apart from one that programs read.
-        stream = sys.stdout if launch.options.plan == "text" else sys.stderr
         stream.write("\n".join(told(launch.detected)) + "\n\n")
     text = render(launch.plan, estimates, launch.slots, launch.options.plan)
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.integration
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 GATES = {
+    "extending": ["style", "unit", "notebook-discount", "notebook-tax"],
     "library": ["lint", "format", "typecheck", "security", "unit", "integration"],
 }
 
