@@ -211,7 +211,6 @@ class Controller:
             max_restarts=4 * launch.slots if restarts is None else restarts,
             first_workers=self.crewing.first_workers(),
             first_files=self.crewing.last_failed.first_files,
-            seed=launch.run_id,
         )
 
     def subscribe(
