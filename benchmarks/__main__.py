@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.gates import measure_gates
+from benchmarks.live import measure_live
 from benchmarks.micro import measure_one_test, measure_per_test
 from benchmarks.outcomes import check_gates, check_outcomes
 from benchmarks.output import (
@@ -31,7 +32,7 @@ from benchmarks.rows import Table
 from benchmarks.suites import measure_tests
 from benchmarks.waiting import measure_waiting
 
-SECTIONS = ("tests", "gates", "waiting", "micro")
+SECTIONS = ("tests", "gates", "waiting", "micro", "live")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -136,6 +137,8 @@ def _measurements(options: argparse.Namespace) -> Iterator[Callable[[], Table]]:
     if "micro" in sections:
         yield lambda: measure_one_test(_noticed(MICRO, options), rounds=rounds * 3)
         yield lambda: measure_per_test(_noticed(MICRO, options), rounds=min(rounds, 3))
+    if "live" in sections:
+        yield lambda: measure_live(_noticed(MICRO, options), rounds=rounds)
 
 
 def _noticed(project: Project, options: argparse.Namespace) -> Prepared:

@@ -107,8 +107,8 @@ class Screen:
         writer._file = above = AboveTree(self._tree, file)
         # Of a user's hooks that print.  A stream that leads elsewhere is left alone.
         sys.stdout, sys.stderr = (self._over(stream, above) for stream in streams)
-        self._tree.start()
         try:
+            self._tree.start()
             yield
         finally:
             self._tree.stop()

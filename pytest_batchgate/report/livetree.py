@@ -22,6 +22,7 @@ _STATE_WIDTH = max(len(state.value) for state in GateState)
 _TIME_WIDTH = 13  # "59s of ~1m 05s" shifts its own line by one
 _TEXT_WIDTH = 500  # characters; what is beyond cannot be seen anyway
 _MINUTE_S = 60
+_ROUGH_S = 3
 
 # symbols of: waiting, under way, good, bad, neither
 _SYMBOLS = ("\u25cb", "\u25cf", "\u2713", "\u2717", "\u2013")
@@ -57,6 +58,11 @@ def draw(
 def elapsed(seconds: float) -> str:
     """Time that still runs, in whole seconds: a display that changes no more often than it must."""
     return f"{int(seconds)}s" if seconds < _MINUTE_S else duration(float(int(seconds)))
+
+
+def about(seconds: float) -> str:
+    """A time that is expected: ``~0.4s``, ``~12s``."""
+    return f"~{duration(seconds)}" if seconds < _ROUGH_S else f"~{elapsed(round(seconds))}"
 
 
 # --- what fits ------------------------------------------------------------------
@@ -185,7 +191,7 @@ class _Drawing:
 
     def details(self, view: GateView) -> tuple[str, str]:
         """What stands under time, and what follows it."""
-        expected = f"~{duration(view.expected_s)}" if view.expected_s else ""
+        expected = about(view.expected_s) if view.expected_s else ""
         if view.report is not None:
             return self.ended(view)
         if view.state is GateState.WAITING:
@@ -228,7 +234,7 @@ class _Drawing:
 def _header(state: LiveState, at: float, *, unicode: bool) -> Line:
     views = state.gates.values()
     ended = sum(view.state.ended for view in views)
-    time = elapsed(at) + (f" of ~{duration(state.expected_s)}" if state.expected_s else "")
+    time = elapsed(at) + (f" of {about(state.expected_s)}" if state.expected_s else "")
     dot = " \u00b7 " if unicode else " - "
     pieces: list[tuple[str, str]] = [(time, "bold"), (f"{dot}{ended:,} of {plural(len(views), 'gate')}", "")]
     with_tests = [view for view in views if view.gate.kind == "tests"]

@@ -17,15 +17,18 @@ from pytest_batchgate.core.events import (
     GateFinished,
     GateReport,
     GateStarted,
+    Noticed,
     RunStarted,
     TestsWereRun,
     TestWasLost,
+    WorkerStopped,
 )
 from pytest_batchgate.core.model import Command, Config, Estimates, Gate, GateName, GateState, Ready, Tests
 from pytest_batchgate.core.plan import build_plan
 from pytest_batchgate.core.protocol import CollectedFile, TestResult
 from pytest_batchgate.report.livestate import AtWork, LiveState
 from pytest_batchgate.report.livetree import draw
+from pytest_batchgate.report.plain import PlainReport
 
 S = GateState
 
@@ -116,14 +119,14 @@ def test_a_run_with_stages_needs_a_service_and_a_failure() -> None:
     )
     shown = text(state, AtWork("gw0", "test_a.py", 3, 3.4), AtWork("gw1", "test_zzz.py", 0, 1.0))
     assert shown == (
-        "7s of ~46.0s · 2 of 6 gates · 3 of ~48 tests · 2 failed · 1 gate not good\n"
+        "7s of ~46s · 2 of 6 gates · 3 of ~48 tests · 2 failed · 1 gate not good\n"
         "├─ static\n"
         "│  ├─ ✓ lint         passed      1.2s\n"
         "│  └─ ✗ typecheck    failed      1.2s           not required, exit code 1\n"
         "├─ test\n"
-        "│  ├─ ● unit         running     7s of ~12.0s   3 of ~40, 1 failed, 1 error\n"
+        "│  ├─ ● unit         running     7s of ~12s     3 of ~40, 1 failed, 1 error\n"
         "│  │  └─ gw0       3s  test_a.py::test_3\n"
-        "│  └─ ○ integration  waiting     ~4.0s          for unit\n"
+        "│  └─ ○ integration  waiting     ~4s            for unit\n"
         "├─ ● database        ready       7s\n"
         "└─ ○ docs            waiting     ~1.0s          for a worker\n"
     )
@@ -181,7 +184,7 @@ def test_a_narrowed_run_does_not_expect_what_whole_gates_took() -> None:
     shown = text(live(suite("unit"), command("lint"), estimates=estimates, narrowed=True))
     assert "99" not in shown
     assert shown.startswith("7s · 0 of 2 gates · 0 of 0+ tests\n")
-    assert "~5.0s" in shown
+    assert "~5s" in shown
 
 
 def test_a_test_that_is_not_known_yet_is_left_out() -> None:
@@ -197,6 +200,32 @@ def test_a_worker_between_two_tests_keeps_its_line_for_half_a_second() -> None:
     assert "test_a.py::test_2" in text(state, AtWork("gw0", "test_a.py", 2, 0.0), at=5.7)
     state.fold(ended("unit"))
     assert "gw0" not in text(state, at=5.7)
+
+
+def test_beside_the_tree_only_what_must_last_is_written() -> None:
+    """And everything again once the tree has been taken down."""
+    written: list[str] = []
+    beside = True
+    plain = PlainReport(lambda line, **_markup: written.append(line), beside_tree=lambda: beside)
+
+    def told(*events: Event) -> list[str]:
+        written.clear()
+        for event in events:
+            plain.handle(event)
+        return [line.partition("] ")[2].split("  ")[0] for line in written]
+
+    events = [
+        started("good"),
+        ended("good"),
+        ended("bad", S.FAILED),
+        ended("late", S.CANCELLED),
+        Noticed(1.0, "mind the gap"),
+        WorkerStopped(1.0, "gw1", "was killed"),
+        WorkerStopped(1.0, "gw0", None),
+    ]
+    assert told(*events) == ["bad", "note: mind the gap", "gw1 was lost: was killed"]
+    beside = False
+    assert told(*events[:4]) == ["good", "good", "bad", "late"]
 
 
 def test_where_room_is_short_running_tests_go_first_then_what_ended_well() -> None:
