@@ -96,6 +96,19 @@ class GateBecameReady:
 
 
 @dataclass(frozen=True, slots=True)
+class GateWillRetry:
+    """Attempt number ``attempt`` of at most ``most`` ended so; the next one starts in ``pause_s``."""
+
+    at: float
+    gate: GateName
+    attempt: int
+    most: int
+    state: GateState
+    reason: str | None
+    pause_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class GateFinished:
     at: float
     report: GateReport
@@ -171,6 +184,7 @@ Event: TypeAlias = (
     | Noticed
     | GateStarted
     | GateBecameReady
+    | GateWillRetry
     | GateFinished
     | WorkerStarted
     | WorkerStopped

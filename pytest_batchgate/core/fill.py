@@ -17,6 +17,7 @@ from pytest_batchgate.core.gating import (
     command_level_s,
     cut,
     is_open,
+    is_pausing,
     is_wanted,
     may_start,
     ready_commands,
@@ -279,7 +280,7 @@ def _is_stuck(state: RunState) -> bool:
         return False
     if any(worker.ending or not worker.live for worker in state.workers.values()):
         return False
-    if not state.alive:
+    if not state.alive or any(is_pausing(state, run) for run in state.alive):
         return False
     return not any(
         run.gate.is_service and (run.state is GateState.RUNNING or run.closing is not None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_batchgate.core.events import GateBecameReady, GateFinished, GateStarted, Noticed
+from pytest_batchgate.core.events import GateBecameReady, GateFinished, GateStarted, GateWillRetry, Noticed
 from pytest_batchgate.core.ledger import DEFAULT_COMMAND_S
 from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import Command, GateState
@@ -16,6 +16,7 @@ from pytest_batchgate.core.protocol import (
     WorkerId,
 )
 from pytest_batchgate.core.realms import drop_unwanted, give_up_tests
+from pytest_batchgate.core.retrying import chance_of, is_retried, pause_s
 from pytest_batchgate.core.state import RunState
 
 KILL_GRACE_S = 10.0  # the default of a gate's `grace`
@@ -54,7 +55,13 @@ def its_turn(state: RunState, run: GateRun) -> bool:
     """
     if not state.options.sequential or run.gate.is_service or run.name in state.forward:
         return True
-    return run is next((other for other in state.alive if not other.gate.is_service), None)
+    others = (other for other in state.alive if not (other.gate.is_service or is_pausing(state, other)))
+    return run is next(others, None)
+
+
+def is_pausing(state: RunState, run: GateRun) -> bool:
+    """Whether it is between two attempts."""
+    return run.not_before_s is not None and state.now < run.not_before_s
 
 
 def may_start(state: RunState, run: GateRun) -> bool:
@@ -62,6 +69,7 @@ def may_start(state: RunState, run: GateRun) -> bool:
         run.state is GateState.WAITING
         and run.closing is None
         and not state.stopping
+        and not is_pausing(state, run)
         and needs_met(state, run)
         and resources_free(state, run)
         and its_turn(state, run)
@@ -77,7 +85,11 @@ def is_open(state: RunState, run: GateRun) -> bool:
 
 def begin(state: RunState, run: GateRun, slots: tuple[int, ...] = ()) -> None:
     """WAITING -> RUNNING: take the mutexes, start the clock, say so."""
-    run.started_s = state.now
+    if run.started_s is None:
+        run.started_s = state.now
+    run.began_s = state.now
+    run.attempts += 1
+    run.last_try = run.not_before_s = None
     run.deadline_s = state.now + run.gate.timeout_s
     run.slots = slots
     for name in run.gate.resources:
@@ -100,13 +112,8 @@ def start_command(state: RunState, run: GateRun, slots: tuple[int, ...]) -> None
 def end(state: RunState, run: GateRun, how: GateState, reason: str | None = None) -> None:
     """Any state -> an end.  Frees what the gate held and says so once."""
     if run.started_s is not None:
-        run.ended_s = state.now
-    for name in run.gate.resources:
-        if state.resources_held.get(name) == run.name:
-            del state.resources_held[name]
-    for slot in run.slots:
-        if state.slots[slot].command == run.name:
-            state.slots[slot].command = None
+        run.ended_s = state.now if run.last_try is None else run.ended_s
+    _let_go(state, run)
     if run.claim is not None and (run.remaining or run.cut_short):
         skipped = how is GateState.SKIPPED
         give_up_tests(state, run, (reason or "a need was not good") if skipped else None)
@@ -117,6 +124,49 @@ def end(state: RunState, run: GateRun, how: GateState, reason: str | None = None
         drop_unwanted(state)
     if state.options.fail_fast and run.gate.required and not how.good and not state.stopping:
         stop_everything(state, f"{run.name} {became(run)} (fail-fast)")
+
+
+def _let_go(state: RunState, run: GateRun) -> None:
+    """Free the mutexes and slots of an attempt that is over."""
+    for name in run.gate.resources:
+        if state.resources_held.get(name) == run.name:
+            del state.resources_held[name]
+    if run.claim is None and run.state is not GateState.WAITING:
+        run.work_s += (state.now - run.began_s) * len(run.slots)
+    for slot in run.slots:
+        if state.slots[slot].command == run.name:
+            state.slots[slot].command = None
+
+
+def _try_again(state: RunState, run: GateRun, how: GateState, reason: str | None, text: str) -> bool:
+    """Whether a command that did not pass goes back to waiting for another attempt."""
+    retries = run.gate.retries
+    if state.stopping or run.gate.is_service:
+        return False
+    if run.closing is not None and how is not GateState.TIMED_OUT:
+        return False  # somebody else ended it
+    if not is_retried(retries, attempt=run.attempts, state=how, text=f"{reason or ''}\n{text}"):
+        return False
+    chance = chance_of(state.options.seed, run.name, str(run.attempts))
+    wait_s = pause_s(retries, attempt=run.attempts, chance=chance)
+    _let_go(state, run)
+    run.closing = run.deadline_s = None
+    run.last_try = (how, reason)
+    run.ended_s = state.now
+    run.not_before_s = state.now + wait_s
+    run.move(GateState.WAITING)
+    state.tell(GateWillRetry(state.now, run.name, run.attempts, retries.count + 1, how, reason, wait_s))
+    return True
+
+
+def _after_retries(run: GateRun, how: GateState, reason: str | None) -> tuple[GateState, str | None]:
+    """A pass that took several attempts is no plain pass."""
+    if how is not GateState.PASSED or run.attempts < 2:
+        return how, reason
+    words = f"passed on attempt {run.attempts}"
+    if run.gate.work.fail_on_flaky:
+        return GateState.FAILED, f"{words} only (fail-on-flaky)"
+    return GateState.FLAKY, words
 
 
 def cut(state: RunState, run: GateRun, how: GateState, reason: str | None) -> None:
@@ -134,7 +184,8 @@ def close(state: RunState, run: GateRun, how: GateState, reason: str | None, *, 
             _kill_workers(state, run.claim, run.gate.grace_s, reason or how.value)
         return
     if run.state is GateState.WAITING and (run.claim is None or not has_tests_out(state, run.claim)):
-        cut(state, run, how, reason)
+        # There will be no other attempt: the latest one counts.
+        cut(state, run, *(run.last_try or (how, reason)))
         return
     run.closing = (how, reason)
     if run.claim is None:
@@ -189,6 +240,9 @@ def on_command_ended(state: RunState, event: CommandEnded) -> None:
     died = run.state is GateState.READY and run.closing is None and not unneeded(state, run)
     if died and how.good:
         how, reason = GateState.FAILED, "ended by itself while it was needed"
+    if _try_again(state, run, how, reason, event.text):
+        return
+    how, reason = _after_retries(run, how, reason)
     end(state, run, how, reason)
     if not died or state.stopping:
         return
@@ -224,6 +278,8 @@ def expire(state: RunState) -> None:
 
 def next_deadline(state: RunState) -> float | None:
     deadlines = [run.deadline_s for run in state.alive if run.deadline_s is not None]
+    # One that has passed is no deadline: the gate waits for something else now.
+    deadlines += [run.not_before_s for run in state.alive if run.not_before_s and is_pausing(state, run)]
     deadlines += [unit.due_s for unit in state.units.values() if unit.due_s is not None]
     return min(deadlines, default=None)
 

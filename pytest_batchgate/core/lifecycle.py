@@ -14,7 +14,8 @@ _ENDS = frozenset(state for state in GateState if state.ended)
 TRANSITIONS: Mapping[GateState, frozenset[GateState]] = {
     # A gate may end without having started: skipped, cancelled, failed with its service.
     GateState.WAITING: _ENDS | {GateState.RUNNING},
-    GateState.RUNNING: _ENDS | {GateState.READY},
+    # Back to waiting: a command that did not pass, and is tried again.
+    GateState.RUNNING: _ENDS | {GateState.READY, GateState.WAITING},
     GateState.READY: _ENDS,
     **{state: frozenset() for state in _ENDS},
 }
@@ -32,8 +33,13 @@ class GateRun:
     ended: bool = False
     satisfies_needs: bool = False  # a gate that needs this one may start, as far as this one goes
     reason: str | None = None
-    started_s: float | None = None
+    started_s: float | None = None  # its first attempt
+    began_s: float = 0.0  # its latest attempt
     ended_s: float | None = None
+    attempts: int = 0
+    # How its latest attempt ended, and when the next one may start: between two attempts only.
+    last_try: tuple[GateState, str | None] | None = None
+    not_before_s: float | None = None
     deadline_s: float | None = None
     # Set when the gate is being brought to an end it did not choose; it ends once nothing of it runs.
     closing: tuple[GateState, str | None] | None = None
@@ -88,10 +94,10 @@ class GateRun:
             reason=self.reason,
             started_s=self.started_s,
             wall_s=wall_s,
-            work_s=wall_s * len(self.slots) if is_command else self.work_s,
+            work_s=self.work_s,
             cpu_s=self.cpu_s,
             peak_rss_bytes=self.peak_rss_bytes,
-            attempts=0 if self.started_s is None else 1,
+            attempts=self.attempts,
             counts={} if is_command else dict(self.counts),
             findings=self.findings,
             more_findings=self.more_findings,

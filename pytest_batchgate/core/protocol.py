@@ -163,6 +163,7 @@ class CommandEnded:
     outputs: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     more_findings: int = 0  # beyond those that were kept
+    text: str = ""  # what `match` of its retries is searched in: reason and output
     notes: tuple[str, ...] = ()  # what the user should know that changes nothing
     log_path: str | None = None
     leaked: tuple[str, ...] = ()  # processes it left behind, "sleep 9 (pid 7)"; they have been ended

@@ -19,6 +19,7 @@ Chance is an argument: the same run can be played again.
 from __future__ import annotations
 
 import re
+import zlib
 
 from pytest_batchgate.core.model import GateState, Retries
 
@@ -44,6 +45,11 @@ def pause_s(retries: Retries, *, attempt: int, chance: float) -> float:
     assert 0 <= chance < 1
     whole_s = _whole_pause_s(retries, attempt)
     return whole_s / 2 + chance * (whole_s / 2) if retries.jitter else whole_s
+
+
+def chance_of(*words: str) -> float:
+    """A number, 0 <= chance < 1, that depends on nothing but ``words``: the same run pauses the same."""
+    return zlib.crc32("\0".join(words).encode()) / 2**32
 
 
 def _whole_pause_s(retries: Retries, attempt: int) -> float:

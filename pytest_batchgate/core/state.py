@@ -41,6 +41,7 @@ class RunOptions:
     max_restarts: int = 8
     first_workers: int | None = None  # how many workers to start unasked; None: one per slot
     first_files: tuple[str, ...] = ()
+    seed: str = ""  # of what is left to chance: the pauses between attempts
 
 
 @dataclass(slots=True, eq=False)

@@ -211,6 +211,7 @@ class Controller:
             max_restarts=4 * launch.slots if restarts is None else restarts,
             first_workers=self.crewing.first_workers(),
             first_files=self.crewing.last_failed.first_files,
+            seed=launch.run_id,
         )
 
     def subscribe(
@@ -363,6 +364,9 @@ class Controller:
             self.bus.publish(RunFinished(at, self.tally.result(at, self.ending())))
         code = self.exit_code()
         session.exitstatus = code
+        for failure in self.bus.failures:
+            if failure.name == PlainReport.name:  # who names the others cannot name itself
+                sys.stderr.write(f"ERROR: {failure.name} failed: {failure.error!r} (exit code {code})\n")
         if self.stop is not None and self.stop.kind == "usage":
             sys.stderr.write(f"ERROR: {self.stop.reason}\n")
         self.close()

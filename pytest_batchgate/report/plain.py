@@ -15,6 +15,7 @@ from pytest_batchgate.core.events import (
     GateFinished,
     GateReport,
     GateStarted,
+    GateWillRetry,
     Noticed,
     RunFinished,
     RunResult,
@@ -76,6 +77,8 @@ class PlainReport:
             self._change(event.at, event.gate, "started", slots, lasting=False)
         elif isinstance(event, GateBecameReady):
             self._change(event.at, event.gate, "ready", "", lasting=False)
+        elif isinstance(event, GateWillRetry):
+            self._again(event)
         elif isinstance(event, GateFinished):
             self._finish(event.at, event.report)
         elif isinstance(event, Noticed):
@@ -93,6 +96,12 @@ class PlainReport:
         self._name_width = min(widest, _NAME_WIDTH)
         if event.gates:
             self._line(event.at, f"{plural(len(event.gates), 'gate')}, {plural(event.workers, 'worker')}")
+
+    def _again(self, event: GateWillRetry) -> None:
+        why = f": {self._safe(event.reason)}" if event.reason else ""
+        pause = f" in {duration(event.pause_s)}" if event.pause_s else ""
+        text = f"attempt {event.attempt} of {event.most}{why}; again{pause}"
+        self._change(event.at, event.gate, event.state.value, text, lasting=True, yellow=True)
 
     def _finish(self, at: float, report: GateReport) -> None:
         details = [] if report.started_s is None else [duration(report.wall_s)]

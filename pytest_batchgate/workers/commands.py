@@ -19,6 +19,7 @@ from pytest_batchgate.core.protocol import CommandEnded, Input, StartCommand, St
 from pytest_batchgate.workers.attempt import Attempt
 from pytest_batchgate.workers.environ import gate_environment, gate_marker, run_marker
 from pytest_batchgate.workers.guard import Guard
+from pytest_batchgate.workers.outcome import read_end
 from pytest_batchgate.workers.process import Usage
 
 _STEM_LIMIT = 200  # characters of a file name, of the 255 bytes that file systems take
@@ -99,7 +100,7 @@ class CommandRunner:
     def _in_thread(self, gate: GateName, attempt: Attempt) -> None:
         def work() -> None:
             ended = attempt.run()
-            ended = self._with_findings(ended)
+            ended = self._with_findings(self._with_text(ended))
             self._forget(gate)
             self._put(ended)
             with self._lock:
@@ -115,6 +116,12 @@ class CommandRunner:
             with self._lock:
                 self._threads.discard(thread)
             self._put(CommandEnded(gate=gate, state=GateState.FAILED, reason=f"cannot be started: {problem}"))
+
+    def _with_text(self, ended: CommandEnded) -> CommandEnded:
+        """With the end of its output, if a retry depends on what stands there."""
+        if self._gates[ended.gate].retries.match is None or ended.log_path is None:
+            return ended
+        return replace(ended, text=read_end(Path(ended.log_path)))
 
     def _with_findings(self, ended: CommandEnded) -> CommandEnded:
         if self._read_output is None:

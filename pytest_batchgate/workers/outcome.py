@@ -20,6 +20,8 @@ from pathlib import Path
 from pytest_batchgate.core.model import GateState
 from pytest_batchgate.workers.environ import OUTPUT_LIMIT_BYTES, parse_outputs
 
+_END_BYTES = 256 * 1024
+
 # A shell's way to say that a signal ended its program.  Others above 128 are
 # some programs' own exit codes (git: 129) and are left unexplained.
 _SHELL_SIGNALS = {
@@ -159,6 +161,16 @@ def read_outputs(path: Path) -> dict[str, str]:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return {}
         return parse_outputs(file.read(OUTPUT_LIMIT_BYTES + 1))
+
+
+def read_end(path: Path) -> str:
+    """The last 256 KiB of a log as text; nothing of one that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _END_BYTES))
+            return file.read(_END_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def remove(path: Path) -> None:

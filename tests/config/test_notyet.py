@@ -24,6 +24,8 @@ DEFAULT = [
     "retries: 0",
     "retries: {count: 0, delay: 3s}",
     "fail-on-flaky: false",
+    "retries: 2",
+    "fail-on-flaky: true",
     "leaks: warn",
     "leaks: ignore",
     "cache: off",
@@ -45,7 +47,7 @@ def test_every_key_has_a_case() -> None:
 
 @pytest.mark.parametrize("key", ASKING)
 def test_refused_where_it_is_written(tmp_path: Path, key: str) -> None:
-    work = "tests: true" if key == "test-timeout" else "run: x"
+    work = "tests: true" if key in {"test-timeout", "retries", "fail-on-flaky"} else "run: x"
     config = load(tmp_path, f"gates:\n  a: {{run: y}}\n  unit:\n    {work}\n    {ASKING[key]}\n")
     error = not_yet(config, [GateName("a"), GateName("unit")])
     assert str(error) == f"batchgate.yaml:6: `{key}` (gate 'unit') is not supported yet. Remove it for now"
@@ -59,10 +61,10 @@ def test_the_default_is_accepted(tmp_path: Path, line: str) -> None:
 
 
 def test_a_default_is_refused_at_its_own_place(tmp_path: Path) -> None:
-    config = load(tmp_path, "defaults:\n  retries: 2\ngates: {a: {run: x, retries: 0}, b: {run: x}}\n")
+    config = load(tmp_path, "defaults:\n  leaks: fail\ngates: {a: {run: x, leaks: warn}, b: {run: x}}\n")
     assert not_yet(config, [GateName("a")]) is None
     error = not_yet(config, [GateName("a"), GateName("b")])
-    assert str(error) == "batchgate.yaml:3: `retries` (gate 'b') is not supported yet. Remove it for now"
+    assert str(error) == "batchgate.yaml:3: `leaks` (gate 'b') is not supported yet. Remove it for now"
 
 
 def test_mask_is_refused_whichever_gates_run(tmp_path: Path) -> None:

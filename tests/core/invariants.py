@@ -21,6 +21,7 @@ from pytest_batchgate.core.events import (
     GateFinished,
     GateReport,
     GateStarted,
+    GateWillRetry,
     TestsWereRun,
     TestWasLost,
 )
@@ -49,6 +50,8 @@ class Watch:
         self.plan = sim.world.plan
         self.gates = {gate.name: gate for gate in self.plan.gates}
         self.started: set[GateName] = set()
+        self.attempts: Counter[GateName] = Counter()
+        self.between: dict[GateName, float] = {}  # two attempts, and when the next may start
         self.ready: set[GateName] = set()
         self.reports: dict[str, GateReport] = {}
         self.outcomes: dict[str, str] = {}  # by node id, as published
@@ -86,6 +89,9 @@ class Watch:
         match event:
             case GateStarted(_, name, _):
                 assert name not in self.started, f"{name} started twice"
+                assert self.sim.now >= self.between.pop(name, 0.0), f"{name} started too early"
+                self.attempts[name] += 1
+                assert self.attempts[name] <= self.gates[name].retries.count + 1
                 # Of a gate that is being closed a test may have been announced, and starts it.
                 closing = self.sim.dispatcher.state.gates[name].closing is not None
                 self._check_needs(name, under_way=closing)
@@ -94,11 +100,25 @@ class Watch:
                     assert not mine & set(self.gates[other].resources), f"{name} and {other} share"
                 self._check_turn(name)
                 self.started.add(name)
+            case GateWillRetry(at, name, attempt, most, how, _, pause_s):
+                retries = self.gates[name].retries
+                assert name in self.started
+                assert name not in self.reports
+                assert not how.good
+                assert how.value in retries.on
+                assert retries.match is None
+                assert attempt == self.attempts[name] < most == retries.count + 1
+                assert 0 <= pause_s <= retries.max_delay_s
+                self.started.discard(name)
+                self.between[name] = at + pause_s
             case GateBecameReady(_, name):
                 self.ready.add(name)
             case GateFinished(_, report):
                 assert report.name not in self.reports, f"{report.name} ended twice"
                 assert report.state.ended
+                assert report.attempts == self.attempts[report.name]
+                flaky = report.kind == "command" and report.attempts > 1 and report.state.good
+                assert (report.state is GateState.FLAKY) is flaky, report
                 for test in self.running.values():
                     gate, _ = self.of_test[test]
                     assert gate is None or gate.name != report.name, f"{test} outlives {report.name}"

@@ -23,7 +23,10 @@ class SimProcess:
             ready_s = how.ready_s if how.ready_s is not None else how.duration_s
             sim.after(sim.delay(ready_s), self.ready)
         else:
-            sim.after(sim.delay(how.duration_s), lambda: self.end(how.state, "exit 1"))
+            sim.attempts[gate.name] += 1
+            ill = sim.attempts[gate.name] <= how.heals_after
+            state = GateState.FAILED if ill else how.state
+            sim.after(sim.delay(how.duration_s), lambda: self.end(state, "exit 1"))
 
     def ready(self) -> None:
         if self.over:

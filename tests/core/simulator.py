@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -298,6 +298,7 @@ class Simulator:
         self.files = {file.name: file for file in world.files}
         self.workers: dict[WorkerId, SimWorker] = {}
         self.processes: dict[GateName, SimProcess] = {}
+        self.attempts: Counter[GateName] = Counter()  # of commands
         self.collectors: dict[str, WorkerId] = {}
         self.dispatcher = Dispatcher(world.plan, world.options)
         self.steps: list[tuple[float, Step]] = []

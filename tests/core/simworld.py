@@ -49,6 +49,7 @@ class SimCommand:
     dies_s: float | None = None
     outputs: Mapping[str, str] = field(default_factory=dict)
     stop_s: float = 0.05
+    heals_after: int = 0  # attempts that fail before one ends in ``state``
 
 
 @dataclass(kw_only=True)

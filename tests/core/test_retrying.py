@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_batchgate.core.model import GateState, Retries
-from pytest_batchgate.core.retrying import is_retried, pause_s
+from pytest_batchgate.core.retrying import chance_of, is_retried, pause_s
 
 
 def pauses(retries: Retries, *, chance: float = 0.0, count: int = 5) -> list[float]:
@@ -93,3 +93,11 @@ def test_match_is_searched_in_the_text() -> None:
     texts = {"E  OSError: connection reset by peer": True, "assert 1 == 2": False, "": False}
     for text, expected in texts.items():
         assert is_retried(retries, attempt=1, state=GateState.FAILED, text=text) is expected
+
+
+def test_chance_depends_on_the_words_alone_and_is_spread() -> None:
+    assert chance_of("run", "gate", "1") == chance_of("run", "gate", "1")
+    drawn = [chance_of("run", f"gate{n}", "1") for n in range(1000)]
+    assert all(0 <= chance < 1 for chance in drawn)
+    assert len(set(drawn)) > 990
+    assert 400 < sum(chance < 0.5 for chance in drawn) < 600

@@ -5,13 +5,31 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from simworld import SimCommand, SimFile, SimTest, World
 
-from pytest_batchgate.core.model import Command, Config, Estimates, Gate, GateName, GateState, Ready, Tests
+from pytest_batchgate.core.model import (
+    Command,
+    Config,
+    Estimates,
+    Gate,
+    GateName,
+    GateState,
+    Ready,
+    Retries,
+    Tests,
+)
 from pytest_batchgate.core.plan import build_plan, parse_select
 from pytest_batchgate.core.protocol import StopAsked, Traits
 from pytest_batchgate.core.state import RunOptions
 
 DIRS = ("a", "b")
 OUTCOMES = ("passed", "passed", "passed", "passed", "failed", "skipped", "xfailed", "xpassed", "error")
+RETRIES = (
+    Retries(),
+    Retries(),
+    Retries(count=1, delay_s=0.0),
+    Retries(count=2, delay_s=0.3, max_delay_s=0.5),
+    Retries(count=1, on=("timed-out",)),
+    Retries(count=1, match="no such words"),
+)
 DURATIONS = st.sampled_from((0.0, 0.01, 0.1, 0.1, 0.5, 3.0))
 
 
@@ -41,6 +59,7 @@ def gates(draw: st.DrawFn, *, mutexes: bool) -> list[Gate]:
                 else (),
                 env=draw(st.sampled_from(({}, {}, {}, {"A": "1"}, {"A": "2"}))),
                 timeout_s=draw(st.sampled_from((1800.0, 1800.0, 1800.0, 1.0))),
+                retries=draw(st.sampled_from(RETRIES)) if kind == "command" else RETRIES[0],
             )
         )
     return draw(st.permutations(made))
@@ -174,6 +193,7 @@ def commands(draw: st.DrawFn, *, calm: bool) -> SimCommand:
         dies_s=None if calm else draw(st.sampled_from((None, None, None, 0.2, 1.0))),
         outputs=draw(st.sampled_from(({}, {}, {"URL": "x"}))),
         stop_s=draw(st.sampled_from((0.0, 0.05, 1.0))),
+        heals_after=draw(st.sampled_from((0, 0, 1, 2))),
     )
 
 
