@@ -33,6 +33,7 @@ from pytest_batchgate.plugin.doing import Doer
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.plugin.listing import Listing
 from pytest_batchgate.plugin.screen import Screen
+from pytest_batchgate.report.plain import NAME as PLAIN
 from pytest_batchgate.report.words import plural
 from pytest_batchgate.store.history import History
 from pytest_batchgate.store.recorder import HistoryRecorder
@@ -365,7 +366,7 @@ class Controller:
         code = self.exit_code()
         session.exitstatus = code
         for failure in self.bus.failures:
-            if failure.name == PlainReport.name:  # who names the others cannot name itself
+            if failure.name == PLAIN:  # who names the others cannot name itself
                 sys.stderr.write(f"ERROR: {failure.name} failed: {failure.error!r} (exit code {code})\n")
         if self.stop is not None and self.stop.kind == "usage":
             sys.stderr.write(f"ERROR: {self.stop.reason}\n")

@@ -28,6 +28,7 @@ from pytest_batchgate.report.table import columns
 from pytest_batchgate.report.tail import tail
 from pytest_batchgate.report.words import clip, counts, duration, harmless, percent, plural
 
+NAME = "plain output"
 _STATE_WIDTH = max(len(state.value) for state in GateState)
 _NAME_WIDTH = 30  # characters; a longer name shifts its own line only
 _REASON_WIDTH = 500
@@ -52,7 +53,7 @@ class PlainReport:
     gates are left to the live tree, but for those that went wrong.
     """
 
-    name = "plain output"
+    name = NAME
 
     def __init__(
         self,
