@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_batchgate.core.events import GateFinished as GateFinished
     from pytest_batchgate.core.events import GateReport as GateReport
     from pytest_batchgate.core.events import GateStarted as GateStarted
+    from pytest_batchgate.core.events import GateWillRetry as GateWillRetry
     from pytest_batchgate.core.events import Noticed as Noticed
     from pytest_batchgate.core.events import RunFinished as RunFinished
     from pytest_batchgate.core.events import RunResult as RunResult
@@ -46,8 +47,9 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "core.bus": "Subscriber",
     "core.events": (
-        "Event FileWasCollected FilesListed GateBecameReady GateFinished GateReport GateStarted Noticed "
-        "RunFinished RunResult RunStarted TestWasLost TestsWereRun WorkerStarted WorkerStopped"
+        "Event FileWasCollected FilesListed GateBecameReady GateFinished GateReport GateStarted "
+        "GateWillRetry Noticed RunFinished RunResult RunStarted TestWasLost TestsWereRun WorkerStarted "
+        "WorkerStopped"
     ),
     "core.model": "Breaker Command Config Finding Gate GateName GateState Ready Retries Tests",
     "core.plan": "Plan",

@@ -266,3 +266,22 @@ def test_hooks_of_a_conftest_are_known_where_no_gates_run(repo: Repo) -> None:
     ran = repo.raw("-q")
     assert ran.code == 0, ran
     assert ran.counts == "1 passed", ran
+
+
+def test_nothing_of_this_is_loaded_where_nobody_implements_a_hook(repo: Repo) -> None:
+    repo.write(
+        "conftest.py",
+        """\
+        import sys
+
+        def pytest_sessionfinish():
+            loaded = [name for name in sys.modules if name.startswith("pytest_batchgate.")]
+            print("loaded", *sorted(name.rpartition(".")[2] for name in loaded))
+        """,
+    )
+    repo.files(test_a=TEST)
+    ran = repo.gates("-s")
+    assert ran.code == 0, ran
+    loaded = next(line.split()[1:] for line in ran.lines if line.startswith("loaded "))
+    assert {"controller", "hookspecs"} <= set(loaded), ran
+    assert not {"hooks", "checkedparser", "values"} & set(loaded), ran
