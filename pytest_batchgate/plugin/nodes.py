@@ -69,6 +69,7 @@ class Nodes:
         self._manager: SimpleNamespace | None = None
         # A slot's next worker may be configured before the end of the last one is told.
         self._nodes: dict[str, list[Node]] = {}
+        self._count = 0  # of workers that came up, or were lost
 
     def configure(self, config: pytest.Config, slot: int, workerinput: dict[str, Any]) -> dict[str, Any]:
         """Let plugins add to what the worker is told; returns that, as builtins."""
@@ -76,6 +77,7 @@ class Nodes:
             self._manager = SimpleNamespace(
                 config=config, specs=self._specs, roots=[], testrunuid=self._run_id, group=None
             )
+            config.option.numprocesses = len(self._specs)
             config.hook.pytest_xdist_setupnodes(config=config, specs=self._specs)
         gateway = Gateway(f"gw{slot}", self._specs[slot])
         node = Node(config, gateway, self._manager, workerinput)
@@ -90,6 +92,7 @@ class Nodes:
     def ready(self, worker: str, info: Mapping[str, Any]) -> None:
         node = self._nodes[worker][-1]
         node.workerinfo = node.gateway.info = {**info, "id": worker, "spec": node.gateway.spec}
+        self._counted(node.config)
         node.config.hook.pytest_testnodeready(node=node)
 
     def ended(self, worker: str, output: Mapping[str, Any]) -> None:
@@ -102,4 +105,11 @@ class Nodes:
             node.shutting_down = True
             if node.workerinfo is None and event.reason is None:
                 return  # dropped before it was up: nobody waited for what it would have said
+            if node.workerinfo is None:
+                self._counted(node.config)
             node.config.hook.pytest_testnodedown(node=node, error=event.reason)
+
+    def _counted(self, config: pytest.Config) -> None:
+        """From how many workers something is to be heard: syrupy deletes no snapshot while one is missing."""
+        self._count += 1
+        config.option.numprocesses = self._count

@@ -49,6 +49,9 @@ def prepare_worker(config: pytest.Config) -> None:
     """The same for a worker's own configuration."""
     declare_hooks(config)
     _stand_in(config, Fixtures())
+    if hasattr(config.known_args_namespace, "cov_append"):
+        # pytest-cov begins by erasing what is there, which a late worker must not do to the others.
+        config.known_args_namespace.cov_append = True
 
 
 def _stand_in(config: pytest.Config, plugin: object) -> None:
@@ -66,6 +69,3 @@ def _stand_in(config: pytest.Config, plugin: object) -> None:
     for name, value in _OPTIONS.items():
         if not hasattr(config.option, name):
             setattr(config.option, name, value)
-    if hasattr(config.known_args_namespace, "cov_append"):
-        # pytest-cov begins by erasing what is there, which a late worker must not do to the others.
-        config.known_args_namespace.cov_append = True

@@ -32,6 +32,7 @@ def test_extra(extras):
     extras.append(pytest_html.extras.url("https://example.org/shown"))
 """
 HTML_CONFTEST = """
+def pytest_html_results_table_header(cells): cells.insert(1, "<th>Phase</th>")
 def pytest_html_report_title(report): report.title = "A title"
 def pytest_html_results_table_row(report, cells): cells.insert(1, f"<td>{report.when}</td>")
 """
@@ -49,7 +50,7 @@ def html_report(path: Path) -> tuple[dict[str, list[str]], str]:
 
 def test_html(tmp_path: Path) -> None:
     """One report with every test, its output, its links, and what conftest's hooks add."""
-    repo = Home(tmp_path, "html", "metadata")
+    repo = Home(tmp_path, "html", "html_fixtures", "metadata")
     repo.files(conftest=HTML_CONFTEST, test_a=OUTCOMES, test_b=OUTCOMES)
     plain = repo.plain("--html=plain.html", "--self-contained-html")
     gates = repo.gates("--html=gates.html", "--self-contained-html")
@@ -119,11 +120,10 @@ def test_syrupy_unused(tmp_path: Path) -> None:
 # --- Hypothesis -------------------------------------------------------------------
 
 PROPERTIES = """
-import os
 from hypothesis import given, settings, strategies as st
 
 def test_profile():
-    assert settings.default.max_examples == 17
+    assert settings.default.max_examples == 400
 
 @given(st.integers())
 def test_good(n):
@@ -135,33 +135,29 @@ def test_wrong(n, text):
 """
 PROFILE = """
 from hypothesis import settings
-settings.register_profile("small", max_examples=17, print_blob=True)
+settings.register_profile("many", max_examples=400)
 """
 
 
 def test_hypothesis(tmp_path: Path) -> None:
-    """Profile, statistics, falsifying examples, their database, and the seed."""
+    """Profile, seed, statistics, falsifying examples, and their database."""
     repo = Home(tmp_path, "hypothesispytest")
-    repo.files(conftest=PROFILE, test_a=PROPERTIES.replace("17", "17 "))
-    repo.write("test_a.py", PROPERTIES.replace("max_examples == 17", "max_examples == 400"))
-    repo.write("conftest.py", PROFILE.replace("max_examples=17", "max_examples=400"))
+    repo.files(conftest=PROFILE, test_a=PROPERTIES)
     repo.files(
         test_b="from hypothesis import given, strategies as st\n@given(st.text())\ndef test_b(t): pass"
     )
-    args = ["--hypothesis-profile=small", "--hypothesis-show-statistics", "--hypothesis-seed=3"]
-    plain = repo.plain(*args)
-    gates = repo.gates(*args)
-    assert plain.counts == gates.counts == "1 failed, 3 passed", gates
-    for ran in (plain, gates):
-        assert "hypothesis profile 'small'" in ran.out
+    args = ["--hypothesis-profile=many", "--hypothesis-show-statistics", "--hypothesis-seed=3"]
+    for ran in (repo.plain(*args), repo.gates(*args)):
+        assert (ran.code, ran.counts) == (1, "1 failed, 3 passed"), ran
+        assert re.search(r"(Falsifying example|Failing test case): test_wrong\(", ran.out)
         assert "n=1000," in ran.out
-        assert "- Stopped because settings.max_examples=400" in ran.out
+        assert ran.out.count("Stopped because settings.max_examples=") == 2
         assert len([line for line in ran.lines if re.match(r"test_\w\.py::\w+:$", line)]) == 3
-    found = repo.root / ".hypothesis" / "examples"
-    assert found.is_dir()
-    assert any(found.iterdir())
-    again = repo.gates("--hypothesis-profile=small", "--hypothesis-explain" if False else "-q")
-    assert "n=1000," in again.out
+    # The failing example is kept, and is the first to be tried by the next run.
+    for args in ([], ["--hypothesis-profile=many", "--hypothesis-show-statistics", "test_a.py"]):
+        again = repo.gates(*args)
+        assert "n=1000," in again.out
+    assert "during reuse phase" in again.out, again
 
 
 # --- pytest-benchmark ---------------------------------------------------------------
@@ -192,5 +188,5 @@ def test_benchmark_that_is_asked_for(tmp_path: Path, option: str) -> None:
     repo.files(test_a=BENCH)
     ran = repo.gates(option)
     assert ran.code == 4, ran
-    assert f"pytest {option}" in ran.err
-    assert not (repo.root / "x.json").exists()
+    assert f"ERROR: {option.partition('=')[0]}: nothing is measured" in ran.err
+    assert f" {option} " in ran.err.partition("plain pytest")[2]
