@@ -1,7 +1,7 @@
 """The live tree: a subscriber, and the thread that draws for it.
 
 The main thread only queues: events, and text that somebody prints meanwhile.  The thread
-folds, lays out and draws, at most 8 times a second and only where something changed, so
+folds, lays out and draws, at most 5 times a second and only where something changed, so
 that a terminal that is slow, or stopped with Ctrl-S, never holds up the run.
 """
 
@@ -12,16 +12,19 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pytest_batchgate.core.events import Event, WorkerStopped
 from pytest_batchgate.report.livestate import AtWork, LiveState
 from pytest_batchgate.report.livetree import Line, draw
-from pytest_batchgate.report.painter import Painter
 
-_INTERVAL_S = 1 / 8
+if TYPE_CHECKING:
+    from pytest_batchgate.report.painter import Painter
+
+
+_INTERVAL_S = 1 / 5
 _FIRST_S = 0.25  # a run that is over before then needs no tree, and pays nothing for one
-_ANEW_TICKS = 16  # every line is written again then: others may have written to the terminal
+_ANEW_TICKS = 10  # every line is written again then: others may have written to the terminal
 _PATIENCE_S = 2.0  # for a terminal that takes no more output
 
 
@@ -99,6 +102,8 @@ class LiveTree:
     def _run(self) -> None:
         try:
             if not self._ending.wait(_FIRST_S):
+                from pytest_batchgate.report.painter import Painter
+
                 self._painter = Painter(self._file, colour=self._colour)
                 self._tick()
                 while not self._ending.wait(_INTERVAL_S):

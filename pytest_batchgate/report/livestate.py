@@ -18,6 +18,7 @@ from pytest_batchgate.core.events import (
     GateFinished,
     GateReport,
     GateStarted,
+    GateWillRetry,
     RunStarted,
     TestsWereRun,
     TestWasLost,
@@ -57,6 +58,7 @@ class GateView:
     state: GateState = GateState.WAITING
     started_s: float | None = None  # on the run's clock
     slots: tuple[int, ...] = ()
+    retry: str | None = None  # the attempt that is next, in words
     report: GateReport | None = None  # once it has ended
     counts: Counter[str] = field(default_factory=Counter)  # by outcome
     tests: int = 0  # collected so far
@@ -129,11 +131,11 @@ class LiveState:
             self._listed.update(event.files)
         elif isinstance(event, RunStarted):
             self._expect()
-        elif isinstance(event, (GateStarted, GateBecameReady, GateFinished)):
+        elif isinstance(event, (GateStarted, GateBecameReady, GateWillRetry, GateFinished)):
             self._waits.clear()
             self._change(event)
 
-    def _change(self, event: GateStarted | GateBecameReady | GateFinished) -> None:
+    def _change(self, event: GateStarted | GateBecameReady | GateWillRetry | GateFinished) -> None:
         if isinstance(event, GateFinished):
             view = self.gates.get(event.report.name)
             if view is not None:
@@ -144,6 +146,9 @@ class LiveState:
             return
         if isinstance(event, GateBecameReady):
             view.state = GateState.READY
+        elif isinstance(event, GateWillRetry):
+            view.state = GateState.WAITING
+            view.retry = f"attempt {event.attempt + 1} of {event.most}"
         else:
             view.state, view.started_s, view.slots = GateState.RUNNING, event.at, event.slots
 
@@ -234,6 +239,8 @@ class LiveState:
             for other in self.gates.values():
                 if other.is_under_way and resource in other.gate.resources:
                     return f"{resource}, which {other.name} holds"
+        if view.retry:
+            return view.retry
         if view.gate.is_service:
             return "a gate that needs it"
         return "its turn" if self._sequential else "a worker"

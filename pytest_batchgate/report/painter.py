@@ -1,8 +1,9 @@
-"""Draws lines in place, at the bottom of a terminal, with rich.
+"""Draws lines in place, at the bottom of a terminal.
 
-rich's own Live erases every line before it writes it again, which flickers wherever a
-terminal shows what it has so far.  Here a line is written over, only where it changed,
-and a frame is one write.  What else is to be printed goes above, and stays.
+Of rich come styles, the widths of characters and the orders to a terminal.  Its Live is not taken:
+it erases every line before it writes it again, which flickers wherever a terminal shows what it
+has so far, and takes ten times as long.  Here a line is written over, only where it changed, and a
+frame is one write.  What else is to be printed goes above, and stays.
 """
 
 from __future__ import annotations
@@ -10,39 +11,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from rich.cells import cell_len, set_cell_size
+from rich.color import ColorSystem
+from rich.control import Control
+from rich.segment import ControlType
+from rich.style import Style
+
 if TYPE_CHECKING:
     from pytest_batchgate.report.livetree import Line
+
+_HIDE_CURSOR = str(Control(ControlType.HIDE_CURSOR))
+_SHOW_CURSOR = str(Control(ControlType.SHOW_CURSOR))
+_ERASE_LINE = str(Control((ControlType.ERASE_IN_LINE, 2)))
+_ERASE_REST = str(Control((ControlType.ERASE_IN_LINE, 0)))
+_DOWN = str(Control((ControlType.CURSOR_DOWN, 1)))
 
 
 class Painter:
     """Not thread-safe: one caller at a time.  Raises OSError when the terminal is gone."""
 
     def __init__(self, file: TextIO, *, colour: bool) -> None:
-        """``colour``: whether styles may be written at all; rich's own guess is not asked."""
-        from rich.console import Console
-        from rich.control import Control
-        from rich.segment import ControlType
-        from rich.text import Text
-
-        self._control, self._kinds, self._text = Control, ControlType, Text
-        self._console = Console(
-            file=file,
-            force_terminal=True,
-            force_jupyter=False,
-            color_system="standard" if colour else None,
-            no_color=False,
-            legacy_windows=False,
-            markup=False,
-            highlight=False,
-            emoji=False,
-        )
+        """``colour``: whether styles may be written at all."""
+        self._file = file
+        self._colours = ColorSystem.STANDARD if colour else None
         self._drawn: list[Line] = []
         self._cells: list[int] = []  # how wide each drawn line is
         self._columns = 0
-
-    @property
-    def is_drawn(self) -> bool:
-        return bool(self._drawn)
 
     def paint(
         self, lines: Sequence[Line], *, columns: int, rows: int, above: str = "", anew: bool = False
@@ -51,74 +45,75 @@ class Painter:
 
         ``columns`` and ``rows``: the terminal's size.  ``anew`` writes unchanged lines too.
         """
-        console = self._console
-        lines = lines[: max(rows - 1, 1)]
+        lines = list(lines[: max(rows - 1, 1)])
         anew = anew or bool(above) or columns != self._columns
-        if not anew and list(lines) == self._drawn:
+        if not anew and lines == self._drawn:
             return
+        before = self._height(columns, rows)
+        frame = [_to_begin(before - 1) if before else _HIDE_CURSOR]
+        if above:
+            frame += [_erased(before), above]
+            before = 0
         # The last column stays free: behind it, terminals disagree about where the cursor is.
-        console.width, console.height = max(columns - 1, 1), rows
-        with console:  # collects; one write at the end
-            before = self._go_to_top(columns, rows)
-            if not before:
-                console.show_cursor(False)
-            if above:
-                self._erase(before)
-                console.out(above, end="", highlight=False)
-                before = 0
-            self._write(lines, before, anew=anew)
-            self._columns = columns
-
-    def clear(self, *, columns: int, rows: int, above: str = "") -> None:
-        """Leave nothing but ``above`` where the lines were, and show the cursor."""
-        console = self._console
-        with console:
-            if self._drawn:
-                self._erase(self._go_to_top(columns, rows))
-            if above:
-                console.out(above, end="", highlight=False)
-            console.show_cursor(True)
-        self._drawn, self._cells = [], []
-
-    def _go_to_top(self, columns: int, rows: int) -> int:
-        """Put the cursor at the first line's begin; how many rows the lines take now.
-
-        In a terminal that was made narrower they may have been broken into more.
-        """
-        if not self._drawn:
-            return 0
-        height = sum(max(1, -(-cells // max(columns, 1))) for cells in self._cells)
-        height = min(height, rows)
-        self._move(self._kinds.CURSOR_UP, height - 1)
-        return height
-
-    def _write(self, lines: Sequence[Line], before: int, *, anew: bool) -> None:
-        console = self._console
+        width = max(columns - 1, 1)
         cells = []
         for number, line in enumerate(lines):
             if number:
-                console.line()
+                frame.append("\n")
             if not anew and number < len(self._drawn) and self._drawn[number] == line:
                 cells.append(self._cells[number])
                 continue
-            text = self._text.assemble(*line, no_wrap=True, overflow="ellipsis")
-            text.truncate(console.width, overflow="ellipsis")
-            cells.append(text.cell_len)
-            console.print(text, end="")
-            console.control(self._control((self._kinds.ERASE_IN_LINE, 0)))
-        for _ in range(before - len(lines)):
-            console.control(self._control((self._kinds.CURSOR_DOWN, 1), (self._kinds.ERASE_IN_LINE, 2)))
-        self._move(self._kinds.CURSOR_UP, before - len(lines))
-        self._drawn, self._cells = list(lines), cells
+            shown, taken = _cut(line, width)
+            cells.append(taken)
+            frame += [self._styled(text, style) for text, style in shown]
+            frame.append(_ERASE_REST)
+        left = before - len(lines)
+        frame.append((_DOWN + _ERASE_LINE) * left + _to_begin(left))
+        self._write(frame)
+        self._drawn, self._cells, self._columns = lines, cells, columns
 
-    def _erase(self, height: int) -> None:
-        for number in range(height):
-            if number:
-                self._console.control(self._control((self._kinds.CURSOR_DOWN, 1)))
-            self._console.control(self._control((self._kinds.ERASE_IN_LINE, 2)))
-        self._move(self._kinds.CURSOR_UP, height - 1)
+    def clear(self, *, columns: int, rows: int, above: str = "") -> None:
+        """Leave nothing but ``above`` where the lines were, and show the cursor."""
+        height = self._height(columns, rows)
+        frame = [_to_begin(height - 1), _erased(height)] if height else []
+        self._drawn, self._cells = [], []
+        self._write([*frame, above, _SHOW_CURSOR])
 
-    def _move(self, kind: object, count: int) -> None:
-        """To the begin of a line ``count`` rows away."""
-        moves = [(kind, count)] if count > 0 else []
-        self._console.control(self._control(self._kinds.CARRIAGE_RETURN, *moves))  # type: ignore[arg-type]
+    def _height(self, columns: int, rows: int) -> int:
+        """How many rows the drawn lines take: a terminal made narrower may have broken them into more."""
+        return min(sum(max(1, -(-cells // max(columns, 1))) for cells in self._cells), rows)
+
+    def _styled(self, text: str, style: str) -> str:
+        return Style.parse(style).render(text, color_system=self._colours) if style else text
+
+    def _write(self, frame: Sequence[str]) -> None:
+        self._file.write("".join(frame))
+        self._file.flush()
+
+
+def _to_begin(rows: int) -> str:
+    """To the begin of the line ``rows`` further up."""
+    up = [(ControlType.CURSOR_UP, rows)] if rows > 0 else []
+    return str(Control(ControlType.CARRIAGE_RETURN, *up))
+
+
+def _erased(rows: int) -> str:
+    """Nothing in this row and those below it, and back."""
+    return _ERASE_LINE + (_DOWN + _ERASE_LINE) * (rows - 1) + _to_begin(rows - 1) if rows else ""
+
+
+def _cut(line: Line, width: int) -> tuple[Line, int]:
+    """No more than ``width`` columns of it, a cut marked with a sign of dots; how many it takes."""
+    whole = sum(cell_len(text) for text, _ in line)
+    if whole <= width:
+        return line, whole
+    pieces: list[tuple[str, str]] = []
+    room = width - 1
+    for text, style in line:
+        cells = cell_len(text)
+        if cells > room:
+            pieces.append((f"{set_cell_size(text, room)}\u2026", style))
+            break
+        pieces.append((text, style))
+        room -= cells
+    return tuple(pieces), width

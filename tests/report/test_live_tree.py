@@ -17,6 +17,7 @@ from pytest_batchgate.core.events import (
     GateFinished,
     GateReport,
     GateStarted,
+    GateWillRetry,
     Noticed,
     RunStarted,
     TestsWereRun,
@@ -150,6 +151,11 @@ def test_a_run_with_stages_needs_a_service_and_a_failure() -> None:
             [started("a")],
             "for db, which a holds",
         ),
+        (
+            (command("x"),),
+            [started("x"), GateWillRetry(1.0, GateName("x"), 1, 3, S.FAILED, "exit code 1", 2.0)],
+            "for attempt 2 of 3",
+        ),
         ((service("x"), command("y", "x")), [], "for a gate that needs it"),
     ],
 )
@@ -206,7 +212,11 @@ def test_beside_the_tree_only_what_must_last_is_written() -> None:
     """And everything again once the tree has been taken down."""
     written: list[str] = []
     beside = True
-    plain = PlainReport(lambda line, **_markup: written.append(line), beside_tree=lambda: beside)
+
+    def write(text: str, /, **markup: bool) -> None:
+        written.append(text)
+
+    plain = PlainReport(write, beside_tree=lambda: beside)
 
     def told(*events: Event) -> list[str]:
         written.clear()
@@ -214,7 +224,7 @@ def test_beside_the_tree_only_what_must_last_is_written() -> None:
             plain.handle(event)
         return [line.partition("] ")[2].split("  ")[0] for line in written]
 
-    events = [
+    events: list[Event] = [
         started("good"),
         ended("good"),
         ended("bad", S.FAILED),
