@@ -7,6 +7,7 @@ line begins with text of ours, and what tools print is made harmless first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Protocol
 
 from pytest_batchgate.core.events import (
@@ -153,7 +154,7 @@ class PlainReport:
 
     def _log(self, report: GateReport, path: str) -> None:
         self._write("")
-        shown = harmless(path, unicode=self._unicode)
+        shown = harmless(_from_here(path), unicode=self._unicode)
         self._write(f"{report.name} {report.state.value}, its log: {shown}", bold=True)
         for line in _findings(report):
             self._write(f"  {self._safe(line)}")
@@ -210,6 +211,14 @@ class PlainReport:
             return reason
         bad = _ends(report for report in result.gates if report.fails_run)
         return "; ".join(filter(None, [_listed(bad), reason])) or _CODES.get(result.exit_code, "")
+
+
+def _from_here(path: str) -> str:
+    """``path`` as it can be typed from the working directory."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except (OSError, ValueError):
+        return path
 
 
 def _ends(reports: Iterable[GateReport]) -> list[str]:

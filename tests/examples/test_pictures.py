@@ -1,0 +1,31 @@
+"""The docs' pictures come from real runs, and the script that makes them works."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def test_every_picture_is_there_and_shown_somewhere() -> None:
+    texts = "".join(page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *DOCS.glob("*.md")])
+    shown = set(re.findall(r"pictures/(\w+)\.svg", texts))
+    assert shown == {picture.stem for picture in (DOCS / "pictures").glob("*.svg")}
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_the_live_picture_can_be_made_again(tmp_path: Path) -> None:
+    script = [sys.executable, str(DOCS / "make_pictures.py"), "--into", str(tmp_path), "live"]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    svg = (tmp_path / "live.svg").read_text(encoding="utf-8")
+    assert "http" not in re.sub(r'xmlns="[^"]*"', "", svg), "a picture fetches something"
+    for word in ("static", "running", "passed", "waiting", "lint"):
+        assert word in svg, word
