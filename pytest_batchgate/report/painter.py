@@ -49,8 +49,8 @@ class Painter:
         anew = anew or bool(above) or columns != self._columns
         if not anew and lines == self._drawn:
             return
-        before = self._height(columns, rows)
-        frame = [_to_begin(before - 1) if before else _HIDE_CURSOR]
+        up, before = self._height(columns, rows)
+        frame = [_to_begin(up) if before else _HIDE_CURSOR]
         if above:
             frame += [_erased(before), above]
             before = 0
@@ -74,14 +74,19 @@ class Painter:
 
     def clear(self, *, columns: int, rows: int, above: str = "") -> None:
         """Leave nothing but ``above`` where the lines were, and show the cursor."""
-        height = self._height(columns, rows)
-        frame = [_to_begin(height - 1), _erased(height)] if height else []
+        up, height = self._height(columns, rows)
+        frame = [_to_begin(up), _erased(height)] if height else []
         self._drawn, self._cells = [], []
         self._write([*frame, above, _SHOW_CURSOR])
 
-    def _height(self, columns: int, rows: int) -> int:
-        """How many rows the drawn lines take: a terminal made narrower may have broken them into more."""
-        return min(sum(max(1, -(-cells // max(columns, 1))) for cells in self._cells), rows)
+    def _height(self, columns: int, rows: int) -> tuple[int, int]:
+        """How far the first line is above the cursor, and how many rows all take.
+
+        The cursor is at the begin of the last line.  A terminal that was made narrower has broken
+        those that are too wide into more rows.
+        """
+        heights = [max(1, -(-cells // max(columns, 1))) for cells in self._cells]
+        return min(sum(heights[:-1]), rows - 1), min(sum(heights), rows)
 
     def _styled(self, text: str, style: str) -> str:
         return Style.parse(style).render(text, color_system=self._colours) if style else text

@@ -121,12 +121,15 @@ def test_the_cursor_is_hidden_while_drawing_and_shown_at_the_end() -> None:
 
 def test_lines_that_a_narrower_terminal_has_broken_are_all_taken_back() -> None:
     paper = Paper(columns=20)
-    paper.paint("head", "a line of 19 chars..", "beta")
+    paper.paint("head", "a line of 19 chars..", "the last of 18 chs")
     narrow = Paper(columns=10)
-    narrow.stream.feed("$ pytest\nhead\na line of 19 chars.\nbeta")  # as such a terminal shows it then
+    # As such a terminal shows it then, the cursor where the last line begins.
+    narrow.stream.feed("$ pytest\nhead\na line of 19 chars.\nthe last of 18 chs\r\x1b[A")
     narrow.painter, narrow.file = paper.painter, paper.file
     narrow.paint("head", "alpha", "beta")
     assert narrow.lines == ["$ pytest", "head", "alpha", "beta"]
+    narrow.paint("head", "gamma", "delta")
+    assert narrow.lines == ["$ pytest", "head", "gamma", "delta"]
 
 
 def test_lines_are_cut_by_columns_not_characters() -> None:
