@@ -94,7 +94,8 @@ def _outcomes(options: argparse.Namespace) -> int:
         prepared = _ready(project, options)
         if not prepared.has_ours:
             raise PrepareError(f"pytest_batchgate cannot be imported in {prepared.python}")
-        verdicts += [check_outcomes(prepared), check_gates(prepared)]
+        checks = {"tests": check_outcomes, "gates": check_gates}
+        verdicts += [check(prepared) for name, check in checks.items() if name in (options.section or checks)]
     return 0 if all(verdicts) else 1
 
 
