@@ -129,8 +129,8 @@ def test_asyncio(tmp_path: Path) -> None:
     assert_same(plain, gates, code=1)
     assert gates.counts == "2 failed, 14 passed"
     repo.files(test_a=AUTO, test_b=ASYNCIO)
-    plain, gates = repo.both("--asyncio-mode=auto", "--deselect=test_b.py::test_fails")
-    assert_same(plain, gates, code=0)
+    auto = repo.gates("--asyncio-mode=auto", "--deselect=test_b.py::test_fails")
+    assert (auto.code, auto.counts) == (0, "9 passed, 1 deselected"), auto
 
 
 def test_asyncio_and_anyio(tmp_path: Path) -> None:
@@ -188,8 +188,8 @@ def test_rerunfailures(tmp_path: Path, beside: tuple[str, ...]) -> None:
         repo.files(test_a=FLAKY)
         ran.append(getattr(repo, kind)("--reruns=2", "-rR"))
     plain, gates = ran
-    assert gates.counts == "2 failed, 4 passed, 7 rerun", gates
-    assert plain.counts.replace(" 1 warning,", "") == gates.counts, plain  # of xdist's, without -n
+    for each in (plain, gates):  # a warning: who loads xdist this way has it imported already
+        assert each.counts.replace(" 1 warning,", "") == "2 failed, 4 passed, 7 rerun", each
     assert (plain.code, gates.code) == (1, 1)
     assert plain.junit.outcomes == gates.junit.outcomes
     again = [sorted(line for line in each.lines if line.startswith("RERUN ")) for each in ran]
@@ -229,8 +229,6 @@ def test_mock(tmp_path: Path) -> None:
     plain, gates = repo.both()
     assert_same(plain, gates, code=1)
     assert "Args:" in gates.out
-    in_turn = repo.gates(workers=0)
-    assert in_turn.counts == gates.counts
 
 
 def test_repeat(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_group(n):
 """
 
 
-@pytest.mark.parametrize("addopts", ["-n 3", "-n auto --dist loadgroup", "--tx 2*popen --dist load"])
+@pytest.mark.parametrize("addopts", ["-n 3 --dist loadgroup", "--tx 2*popen --dist load"])
 def test_options_in_addopts_are_ignored_with_a_notice(tmp_path: Path, addopts: str) -> None:
     """The pool is ours, and what xdist's workers offer is there."""
     repo = Home(tmp_path, "xdist")
@@ -48,7 +48,7 @@ def test_options_in_addopts_are_ignored_with_a_notice(tmp_path: Path, addopts: s
 
 @pytest.mark.parametrize(
     "args",
-    [["-n2"], ["-n0"], ["-n", "auto"], ["--tx=2*popen"], ["--dist=loadfile"], ["-d"], ["-f"]],
+    [["-n0"], ["--tx=2*popen"], ["--dist=loadfile"], ["-d"], ["-f"]],
     ids=lambda args: args[0],
 )
 def test_typed_options_are_refused(tmp_path: Path, args: list[str]) -> None:

@@ -14,11 +14,10 @@ from kit import Repo
 
 pytestmark = pytest.mark.integration
 
-HAS_XDIST = importlib.util.find_spec("xdist") is not None
 HAS_COV = importlib.util.find_spec("pytest_cov") is not None
 ONE_GATE = "gates:\n  unit: {tests: true}\n"
-# Blocked, and (where it is installed) beside us.
-XDIST = [["-p", "no:xdist"], *([[]] if HAS_XDIST else [])]
+# Blocked, and beside us or absent.
+XDIST = [["-p", "no:xdist"], []]
 
 CONFTEST = """
 import json, pytest, tool
@@ -56,6 +55,9 @@ def test_fixtures(request, mine, worker_id, testrun_uid):
     assert mine == f"{given['testrunuid']}-{given['workerid']}"
     assert worker_id == os.environ["PYTEST_XDIST_WORKER"]
     assert hasattr(request.config, "workerinput")
+    assert request.node in request.session.items  # where pytest-django looks for the databases to set up
+    blocked = "no:xdist" in request.config.invocation_params.args
+    assert request.config.pluginmanager.hasplugin("xdist") is not blocked
     assert given["greeting"] == f"hello {worker_id}"
     assert given["odd"]["path"] == os.getcwd()
 def test_is_worker(request):
