@@ -46,7 +46,8 @@ def fill(state: RunState) -> bool:
         _start_services(state)
         ahead, behind = _ranked_commands(state)
         _start_commands(state, ahead)
-        waiting = sum(weight_of(run, len(state.slots)) for run in ahead if may_start(state, run))
+        if state.workers:  # else there is nobody who could be left to run dry for them
+            waiting = sum(weight_of(run, len(state.slots)) for run in ahead if may_start(state, run))
     _staff(state)
     _feed(state, spare=waiting)
     if behind:
@@ -98,15 +99,17 @@ def _rest_of_tests_s(state: RunState, run: GateRun) -> float:
 
 
 def _start_commands(state: RunState, commands: list[GateRun]) -> None:
+    # Slots without a worker first: the others could test.
+    free = [number for number, slot in enumerate(state.slots) if slot.free]
+    free.sort(key=lambda number: (state.slots[number].worker is not None, number))
     for run in commands:
-        if not may_start(state, run):  # an earlier one took its mutex, or it has started
-            continue
-        free = [number for number, slot in enumerate(state.slots) if slot.free]
+        if not free:
+            return
         weight = weight_of(run, len(state.slots))
-        if weight <= len(free):
-            # Slots without a worker first: the others could test.
-            free.sort(key=lambda number: (state.slots[number].worker is not None, number))
+        # An earlier one may have taken its mutex, or it has started.
+        if weight <= len(free) and may_start(state, run):
             start_command(state, run, tuple(sorted(free[:weight])))
+            del free[:weight]
 
 
 def _staff(state: RunState) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from pytest_batchgate.plugin import xdistspecs
 
-
 # xdist's options as they are where nobody asked for workers of its own.
 _OPTIONS: Mapping[str, Any] = {"numprocesses": None, "maxprocesses": None, "dist": "no", "tx": []}
 

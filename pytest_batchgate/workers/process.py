@@ -13,6 +13,7 @@ there, neither its id nor its group's can come to belong to somebody else.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import resource
 import select
@@ -26,6 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from pytest_batchgate.workers.younger import Younger, ancestors, read_proc
 
 _SCANS = 4  # when processes came and went during the one before
 _EXEC_LOOKS = 50  # a millisecond apart
@@ -75,9 +78,9 @@ def look(pid: int) -> Proc | None:
 
 
 def _look_linux(pid: int) -> Proc | None:
-    # Read by hand: a tenth of psutil's time, and this is done for every process at every command's end.
+    # Read by hand: a tenth of psutil's time, and this is done for many processes at every command's end.
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        stat = read_proc(f"/proc/{pid}/stat")
     except OSError:
         return None
     fields = stat[stat.rfind(b")") + 2 :].split()  # the name before it may hold anything
@@ -105,22 +108,22 @@ def _environment(pid: int) -> bytes:
     """The environment the process was started with, as far as it can be read."""
     try:
         if sys.platform == "linux":
-            return _environment_linux(Path(f"/proc/{pid}"))
+            return _environment_linux(f"/proc/{pid}")
         return "\0".join(f"{k}={v}" for k, v in psutil.Process(pid).environ().items()).encode()
     except (psutil.Error, OSError, ValueError):
         return b""
 
 
-def _environment_linux(folder: Path) -> bytes:
+def _environment_linux(folder: str) -> bytes:
     # In the middle of an exec both files are empty for a moment, and a process
     # that was just let go by its parent is often in the middle of one.
     for _ in range(_EXEC_LOOKS):
-        if environment := (folder / "environ").read_bytes():
+        if environment := read_proc(f"{folder}/environ"):
             return environment
-        if (folder / "cmdline").read_bytes():
+        if read_proc(f"{folder}/cmdline"):
             break
         time.sleep(0.001)
-    return (folder / "environ").read_bytes()
+    return read_proc(f"{folder}/environ")
 
 
 def describe(proc: Proc) -> str:
@@ -141,8 +144,10 @@ class Tree:
         """``leader``: the first process; NOBODY where only the marker tells."""
         self._leader = leader
         self._marker = marker
-        first = look(leader if leader != NOBODY else os.getpid())
+        oldest = leader if leader != NOBODY else os.getpid()
+        first = look(oldest)
         self._since = first.started if first is not None else 0.0
+        self._younger = Younger(oldest, psutil.pids)
         self._known: dict[int, float] = {}  # pid -> started, of all ever found
         self._lock = threading.Lock()
 
@@ -150,7 +155,7 @@ class Tree:
         """The living, the first process included; zombies are gone as far as we are concerned."""
         with self._lock:
             for _ in range(_SCANS):
-                pids = psutil.pids()
+                pids = self._younger.pids()
                 table = {pid: proc for pid in pids if (proc := look(pid)) is not None}
                 found = self._search(table)
                 living = [proc for proc in found if not proc.zombie]
@@ -161,7 +166,7 @@ class Tree:
             return living
 
     def _search(self, table: Mapping[int, Proc]) -> list[Proc]:
-        spared = _self_and_ancestors(table)
+        spared = _self_and_ancestors(os.getpid())
         # Nothing of the tree is older than its first process: few environments are read.
         young = [p for p in table.values() if p.started >= self._since and p.pid not in spared]
         found = {p.pid for p in young if self._is_ours(p)}
@@ -196,13 +201,13 @@ class Tree:
         return Usage(cpu_s, rss, count)
 
 
-def _self_and_ancestors(table: Mapping[int, Proc]) -> set[int]:
-    spared = {0, 1}
-    pid = os.getpid()
-    while pid not in spared:
-        spared.add(pid)
-        pid = table[pid].ppid if pid in table else 0
-    return spared
+@functools.lru_cache(maxsize=1)
+def _self_and_ancestors(pid: int) -> frozenset[int]:
+    def parent_of(one: int) -> int | None:
+        proc = look(one)
+        return proc.ppid if proc is not None else None
+
+    return ancestors(pid, parent_of)
 
 
 # --- ending -------------------------------------------------------------------
