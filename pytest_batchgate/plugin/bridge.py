@@ -303,5 +303,5 @@ def _ignoring(function: Callable[[], Any]) -> Callable[..., Any]:
     return listener
 
 
-def _report_nothing(final: bool = False) -> None:  # noqa: FBT001, FBT002, ARG001 (as pytest calls it)
+def _report_nothing(final: bool = False) -> None:  # noqa: ARG001 (as pytest calls it)
     return
