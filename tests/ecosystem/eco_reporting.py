@@ -170,13 +170,17 @@ def test_plain(): pass
 
 
 def test_benchmark(tmp_path: Path) -> None:
-    """Beside other work nothing is measured: each benchmark runs once, and a notice says so."""
+    """Beside other work nothing is measured, and a notice says so; a gate of its own does measure."""
     repo = Home(tmp_path, "benchmark")
     repo.files(test_a=BENCH, test_b=BENCH)
+    command = "python -m pytest -p benchmark --benchmark-only --benchmark-json=found.json"
+    repo.write(
+        "batchgate.yaml", f"version: 1\ngates:\n  unit: {{tests: true}}\n  bench: {{run: {command}}}\n"
+    )
     ran = repo.gates()
     assert (ran.code, ran.counts) == (0, "4 passed"), ran
+    assert len(json.loads((repo.root / "found.json").read_text())["benchmarks"]) == 2
     assert "pytest-benchmark measures nothing here" in ran.out
-    repo.files(test_a="def test_a(): pass", test_b="def test_b(): pass")
 
 
 @pytest.mark.parametrize("option", ["--benchmark-only", "--benchmark-json=x.json", "--benchmark-compare"])
