@@ -56,6 +56,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--only", action="append", metavar="PROJECT", help=f"of {', '.join(names)}; repeatable"
     )
     parser.add_argument("--section", action="append", choices=SECTIONS, help="repeatable; all by default")
+    parser.add_argument(
+        "--beside",
+        action="append",
+        metavar="WORD",
+        help="only contenders with this word in their name, and the first; repeatable",
+    )
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds after the warm-up (5)")
     parser.add_argument("--junit", action="store_true", help="write JUnit in the timed runs too")
     parser.add_argument("--strict", action="store_true", help="exit 1 if a goal is missed")
@@ -129,7 +135,10 @@ def _measurements(options: argparse.Namespace) -> Iterator[Callable[[], Table]]:
         for section, measure in (("tests", measure_tests), ("gates", measure_gates)):
             if section in sections:
                 yield lambda p=project, m=measure: m(  # type: ignore[misc]
-                    _noticed(p, options), rounds=rounds, junit_always=options.junit
+                    _noticed(p, options),
+                    rounds=rounds,
+                    junit_always=options.junit,
+                    keep=tuple(options.beside or ()),
                 )
     if options.only and not options.section:
         return

@@ -9,7 +9,17 @@ from pathlib import Path
 from benchmarks.contest import Contender, Result, contest
 from benchmarks.prepare import Prepared
 from benchmarks.rows import HEADER, Goal, Table, at_least, rows_of
-from benchmarks.suites import ALONE, OURS, OURS_FRESH, WORKERS, XDIST, forget_history, ours_argv, pytest_argv
+from benchmarks.suites import (
+    ALONE,
+    OURS,
+    OURS_FRESH,
+    WORKERS,
+    XDIST,
+    chosen,
+    forget_history,
+    ours_argv,
+    pytest_argv,
+)
 
 SCRIPT = "script, in a row"
 MIN_SCRIPT_S = 3.0  # shorter projects are shown, and no goal is set for them
@@ -93,10 +103,12 @@ def gates_contenders(prepared: Prepared) -> list[Contender]:
     return found
 
 
-def measure_gates(prepared: Prepared, *, rounds: int, junit_always: bool) -> Table:
+def measure_gates(
+    prepared: Prepared, *, rounds: int, junit_always: bool, keep: tuple[str, ...] = ()
+) -> Table:
     project = prepared.project
     results = contest(
-        gates_contenders(prepared),
+        chosen(gates_contenders(prepared), keep),
         rounds=rounds,
         work=prepared.work,
         racy=project.racy,
@@ -116,8 +128,8 @@ def _goals(project: str, by_name: dict[str, Result]) -> list[Goal]:
         return []
     ours = by_name[OURS]
     peers = [result for name, result in by_name.items() if name not in {SCRIPT, OURS, OURS_FRESH}]
-    best = min(peers, key=lambda result: result.summary.wall_s)
-    return [
-        at_least(f"{project}, all gates: script / batchgate", script, ours, SCRIPT_GOAL),
-        at_least(f"{project}, all gates: {best.name} / batchgate", best, ours, PEER_GOAL),
-    ]
+    goals = [at_least(f"{project}, all gates: script / batchgate", script, ours, SCRIPT_GOAL)]
+    if peers:
+        best = min(peers, key=lambda result: result.summary.wall_s)
+        goals.append(at_least(f"{project}, all gates: {best.name} / batchgate", best, ours, PEER_GOAL))
+    return goals

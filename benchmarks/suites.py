@@ -65,6 +65,11 @@ def ours(prepared: Prepared, name: str = OURS, cache: str = "ours", **more: str)
     )
 
 
+def chosen(contenders: list[Contender], keep: tuple[str, ...]) -> list[Contender]:
+    """The first, whom the others are compared with, and those named by a word of ``keep``; or all."""
+    return [one for one in contenders if not keep or one is contenders[0] or any(w in one.name for w in keep)]
+
+
 def tests_contenders(prepared: Prepared) -> list[Contender]:
     found = [plain(prepared)]
     for name, words in (
@@ -86,10 +91,12 @@ def tests_contenders(prepared: Prepared) -> list[Contender]:
     return found
 
 
-def measure_tests(prepared: Prepared, *, rounds: int, junit_always: bool) -> Table:
+def measure_tests(
+    prepared: Prepared, *, rounds: int, junit_always: bool, keep: tuple[str, ...] = ()
+) -> Table:
     project = prepared.project
     results = contest(
-        tests_contenders(prepared),
+        chosen(tests_contenders(prepared), keep),
         rounds=rounds,
         work=prepared.work,
         racy=project.racy,
