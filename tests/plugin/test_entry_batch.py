@@ -156,7 +156,7 @@ def test_whole_collections(repo: Repo) -> None:
     env = {"PYTHONPATH": "."}
     auto = repo.gates("-p", "pytest_order", "-v", env=env, workers=1)
     assert "pytest-order must see them at once" in auto.out, auto
-    order = [line.rpartition("::")[2].split()[0] for line in auto.lines if line.startswith("gw0 ")]
+    order = [line.rpartition("::")[2].split()[0] for line in auto.lines if line.startswith("[gw0]")]
     assert order == ["test_5", "test_4", "test_3", "test_2", "test_1"], auto
     assert {child[2] for case in auto.junit.cases for child in case.children if child[0] == "properties"} == {
         "[('seen', '5')]"
