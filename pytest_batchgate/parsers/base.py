@@ -145,7 +145,8 @@ class Collector:
 def clean(text: str, limit: int) -> str:
     """``text`` on one line of at most ``limit`` characters, what could move a cursor escaped."""
     text = text[: limit * 4]
-    text = _UNSAFE.sub(_escape, re.sub(r"[ \t]*[\r\n]+[ \t]*", " ", text.strip()))
+    parts = (part.strip(" \t") for part in re.split(r"[\r\n]+", text.strip()))
+    text = _UNSAFE.sub(_escape, " ".join(parts))
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

@@ -85,7 +85,7 @@ def parse_output(parser: Parser | None, output: ParserInput) -> Parsed:
 def _tried(parser: Parser, output: ParserInput) -> Parsed:
     try:
         parsed = parser.parse(output)
-    except Exception as error:  # noqa: BLE001 (a parser may come from a hook; the exit code rules in any case)
+    except BaseException as error:  # noqa: BLE001 (a hook's parser may call sys.exit; the exit code rules)
         said = f"{type(error).__name__}: {error}"[:_MAX_NOTE]
         return Parsed(note=f"the parser {parser.name!r} failed on this output ({said})")
     if not isinstance(parsed, Parsed):

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 Object: TypeAlias = dict[str, Any]
 
-_OPENING = re.compile(r"^[ \t]*([\[{])", re.MULTILINE)
+# A bracket that JSON may follow: decoding costs something even where it fails at once.
+_OPENING = re.compile(r"^[ \t]{0,200}(\{(?=\s{0,200}[\"}])|\[(?=\s{0,200}[\[\]{\"\dtfn-]))", re.MULTILINE)
 _DECODER = json.JSONDecoder()
 _DEEP = 100_000  # characters that a document too deep to read may have cost at most
 
@@ -29,7 +30,8 @@ def objects(text: str) -> Iterator[Object]:
         try:
             value, end = _DECODER.raw_decode(text, start)
         except json.JSONDecodeError as error:
-            budget -= max(error.pos - start, 1)
+            # The error counts the lines before it, from the start of the text.
+            budget -= max(error.pos - start, 1) + error.pos // 64
         except (ValueError, RecursionError):  # a number too long to convert; brackets without end
             budget -= _DEEP
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-MAX_LINE = 64 * 1024
+MAX_LINE = 8 * 1024
 """Characters of a line that are looked at; no tool's message is longer."""
 
 _ESCAPES = re.compile(

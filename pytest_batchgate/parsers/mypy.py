@@ -14,7 +14,7 @@ _LINE = re.compile(
     r"^(?P<path>[^\s].*?)(?::(?P<line>\d{1,9})(?::(?P<column>\d{1,9})(?::\d{1,9}:\d{1,9})?)?)?"
     r": (?P<level>error|warning|note): (?P<message>.*)$"
 )
-_CODE = re.compile(r"\s+\[([a-z][a-z0-9-]*)\]$")
+_CODE = re.compile(r"(?<!\s)\s+\[([a-z][a-z0-9-]*)\]$")
 _WRAPPED_LINES = 12  # how many lines `--pretty` may break one message into
 _PROGRAMS = frozenset({"mypy", "dmypy", "python", "__main__.py"})  # "mypy: error: ..." is about its options
 

@@ -11,8 +11,11 @@ from pytest_batchgate.parsers.documents import Object, child, objects, text_of
 _COMMAND = re.compile(r"^::(error|warning|notice) ([^\n]*?)::(.*)$")
 _TITLE_RULE = re.compile(r"\(([^()\s]+)\)$")
 _PLACE = re.compile(r"^.+?:\d+:(\d+): ")
-_PYLINT = re.compile(r"^([^\s:][^:\n]*):(\d{1,9}): \[([A-Za-z][\w-]*)(?:\([\w-]+\))?[^\]]*\] (\S.*)$")
-_JUNIT = re.compile(r"^(?:<\?xml[^>]*>\s*)?<testsuites?\b", re.MULTILINE)
+# Bounded throughout: a pattern that tries every length at every place holds up the whole run.
+_PYLINT = re.compile(
+    r"^([^\s:][^:\n]*):(\d{1,9}): \[([A-Za-z][\w-]{0,100})(?:\([\w-]{1,200}\))?[^\]]{0,300}\] (\S.*)$"
+)
+_JUNIT = re.compile(r"^(?:<\?xml[^>\n]{0,200}>\s{0,100})?<testsuites?\b", re.MULTILINE)
 
 _COMMANDS: dict[str, Severity] = {"error": "error", "warning": "warning", "notice": "note"}
 _GITLAB: dict[str, Severity] = {"info": "note", "minor": "warning"}

@@ -26,8 +26,8 @@ class CheckedParser:
             raise TypeError(f"it gave {type(parsed).__name__}, not Parsed")
         if parsed.verdict is not None:
             state, reason = parsed.verdict
-            if not isinstance(state, GateState) or not isinstance(reason, str):
-                raise TypeError("a verdict is a GateState and a reason")
+            if state is not GateState.FAILED or not isinstance(reason, str):
+                raise TypeError("a verdict is GateState.FAILED and a reason")
         collector = Collector(replace(output, cwd=None))  # paths of findings are relative to the rootdir
         for finding in parsed.findings:
             if not isinstance(finding, Finding) or not isinstance(finding.message, str):

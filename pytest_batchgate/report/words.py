@@ -70,7 +70,7 @@ _ESCAPES = re.compile(
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
-_LINE_ENDS = re.compile("\r+\n|[\r\x0b\x0c\x85\u2028\u2029]")
+_LINE_ENDS = re.compile("(?<!\r)\r+\n|[\r\x0b\x0c\x85\u2028\u2029]")
 
 
 def harmless(text: str, *, unicode: bool = True) -> str:

@@ -128,7 +128,7 @@ class CommandRunner:
             return ended
         try:
             return self._read_output(self._gates[ended.gate], ended)
-        except Exception as problem:  # noqa: BLE001 (without a CommandEnded the run would wait for ever)
+        except BaseException as problem:  # noqa: BLE001 (without a CommandEnded the run would wait for ever)
             note = f"{ended.gate}: its output cannot be read: {problem!r}"
             return replace(ended, notes=(*ended.notes, note))
 
