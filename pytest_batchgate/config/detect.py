@@ -117,7 +117,8 @@ def _tests(layout: TestLayout) -> Iterator[tuple[Gate, str]]:
             "every other test" if second else "every test",
         )
     if second:
-        work = Tests(expression=layout.expression, paths=layout.paths)
+        # A conftest may keep every one of them from being collected, as plain pytest accepts.
+        work = Tests(expression=layout.expression, paths=layout.paths, allow_empty=True)
         yield Gate(name=GateName("integration"), work=work), layout.found
 
 
@@ -201,6 +202,8 @@ def _bandit(project: Project) -> tuple[str, ...]:
         "bandit",
         "-q",
         *(["-c", config] if config is not None else []),
+        # It looks for this file only inside of what it scans.
+        *(["--ini", ".bandit"] if config is None and project.has(".bandit") else []),
         *(["-x", ",".join(f"*/{name}/*" for name in dict.fromkeys(inside))] if inside else []),
         "-r",
         *folders,

@@ -43,9 +43,10 @@ def _body(gate: Gate) -> str:
             return f"    run: {_scalar(shlex.join(argv))}\n"
         case Tests(rest=True):
             return "    tests: true\n"
-        case Tests(expression=expression, paths=paths):
+        case Tests(expression=expression, paths=paths, allow_empty=allow_empty):
             lines = f"    tests: {_scalar(expression)}\n" if expression is not None else ""
-            return lines + (f"    paths: [{', '.join(map(_scalar, paths))}]\n" if paths else "")
+            lines += f"    paths: [{', '.join(map(_scalar, paths))}]\n" if paths else ""
+            return lines + ("    allow-empty: true\n" if allow_empty else "")
 
 
 def _scalar(text: str) -> str:

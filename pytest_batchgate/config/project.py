@@ -187,7 +187,7 @@ def glob(folder: Path, pattern: str) -> list[Path]:
 
 
 def source_folders(root: Path) -> tuple[str, ...]:
-    """Where the code is: `src`, else the packages of the root, else its modules, else the root itself."""
+    """Where the code is: `src`, else the packages and modules of the root, else the root itself."""
     if _holds_python(root / "src"):
         return ("src",)
     entries = _entries(root)
@@ -206,7 +206,15 @@ def source_folders(root: Path) -> tuple[str, ...]:
         and entry.name not in _NO_MODULES
         and _is_file(Path(entry))
     ]
-    return tuple(sorted(packages) or sorted(modules) or ["."])
+    # Namespace packages have no __init__.py; "." would take virtual environments in.
+    folders = packages or [entry.name for entry in entries if _is_namespace(entry)]
+    return (*sorted(folders), *sorted(modules)) or (".",)
+
+
+def _is_namespace(entry: os.DirEntry[str]) -> bool:
+    if entry.name.startswith((".", "_")) or _NOT_SOURCE.fullmatch(entry.name):
+        return False
+    return not _is_file(Path(entry) / "pyvenv.cfg") and _holds_python(Path(entry))
 
 
 def _holds_python(folder: Path) -> bool:

@@ -43,6 +43,15 @@ class PytestSettings:
     def marker_names(self) -> frozenset[str]:
         return frozenset(re.split(r"[:(\s]", marker, maxsplit=1)[0] for marker in self.markers)
 
+    def valued(self, *options: str) -> list[tuple[str, str]]:
+        """(option, value) of long options in addopts, in order."""
+        found = []
+        for index, word in enumerate(self.addopts):
+            option, equals, value = word.partition("=")
+            if option in options and (equals or index + 1 < len(self.addopts)):
+                found.append((option, value if equals else self.addopts[index + 1]))
+        return found
+
     def last(self, option: str) -> str | None:
         """The value of ``-m`` or ``-k`` in addopts; the last one counts."""
         value = None
@@ -112,7 +121,9 @@ def lay_out(project: Project, settings: PytestSettings) -> TestLayout:
     if not files and "--doctest-modules" not in settings.addopts:
         where = " ".join(settings.testpaths) or "the repository"
         return TestLayout(unit=False, left_out=(("unit", f"there is no test file in {where}"),))
-    marks = [mark for mark in _MARKS if mark in settings.marker_names]
+    conftests = _conftests(project.root, files)
+    registered = settings.marker_names
+    marks = [m for m in _MARKS if m in registered or _is_registered(project.root, conftests, m)]
     left_out = [
         (f"tests outside {option} {value!r}", "addopts deselects them")
         for option in ("-m", "-k")
@@ -124,7 +135,9 @@ def lay_out(project: Project, settings: PytestSettings) -> TestLayout:
             return layout
     folders = [folder for folder in _FOLDERS if any(file.startswith(f"{folder}/") for file in files)]
     if folders:
-        outside = any(not file.startswith(tuple(f"{folder}/" for folder in folders)) for file in files)
+        inside = tuple(f"{folder}/" for folder in folders)
+        doctests = any(word.startswith(("--doctest-modules", "--doctest-glob")) for word in settings.addopts)
+        outside = doctests or any(not file.startswith(inside) for file in files)
         if not outside:
             left_out.append(("unit", f"every test file is in {' and '.join(folders)}"))
         return TestLayout(
@@ -219,12 +232,23 @@ def _is_used(root: Path, files: Sequence[str], mark: str) -> bool:
         return True
     # `pytest.mark.NAME`, or `add_marker("NAME")` in a conftest.py.
     use = re.compile(rf"\bmark\.{mark}\b|add_marker\(\s*[\"']{mark}[\"']")
-    conftests = sorted({f"{parent}/conftest.py" for file in files for parent in _parents(file)})
     return any(
         use.search(text) is not None
-        for file in [*files, *conftests]
+        for file in [*files, *_conftests(root, files)]
         if (text := read_text(root / file)) is not None
     )
+
+
+def _is_registered(root: Path, conftests: Sequence[str], mark: str) -> bool:
+    """Whether a conftest.py registers the mark: pytest's settings know nothing of it yet."""
+    line = re.compile(rf"addinivalue_line\(\s{{0,50}}[\"']markers[\"'],\s{{0,50}}[\"']{mark}\b")
+    texts = (read_text(root / file) for file in conftests)
+    return any(text is not None and line.search(text) is not None for text in texts)
+
+
+def _conftests(root: Path, files: Sequence[str]) -> list[str]:
+    found = {f"{parent}/conftest.py" for file in files for parent in _parents(file)}
+    return sorted(name for name in found if (root / name).is_file())
 
 
 def _parents(file: str) -> list[str]:
@@ -242,8 +266,9 @@ def _test_files(root: Path, settings: PytestSettings) -> list[str]:
         for folder, folders, names in os.walk(top):
             folders[:] = sorted(name for name in folders if _enters(Path(folder), name, settings, root))
             for name in sorted(names):
-                if _matches(name, settings.python_files):
-                    found[(Path(folder) / name).relative_to(root).as_posix()] = None
+                whole = (Path(folder) / name).relative_to(root).as_posix()
+                if _matches(name, settings.python_files) and not _is_ignored(whole, settings):
+                    found[whole] = None
             entered += 1
             if len(found) >= MAX_TEST_FILES or entered >= _MAX_FOLDERS:
                 return list(found)[:MAX_TEST_FILES]
@@ -264,8 +289,19 @@ def _enters(folder: Path, name: str, settings: PytestSettings, root: Path) -> bo
     for pattern in settings.norecursedirs:
         if fnmatch.fnmatch(whole if "/" in pattern else name, pattern):
             return False
+    if _is_ignored(whole, settings):
+        return False
     # A virtual environment, whatever its name.
     return not (folder / name / "pyvenv.cfg").exists() and name != "__pycache__"
+
+
+def _is_ignored(whole: str, settings: PytestSettings) -> bool:
+    """Whether `--ignore` or `--ignore-glob` in addopts leaves the path out."""
+    for option, value in settings.valued("--ignore", "--ignore-glob"):
+        path = os.path.normpath(value)
+        if fnmatch.fnmatch(whole, path) if option == "--ignore-glob" else whole == path:
+            return True
+    return False
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -65,7 +65,7 @@ class Launch:
             for flag, text in (("-m", self.typed.ini_markexpr), ("-k", self.typed.ini_keyword))
             if text
         ]
-        if not expressive or not given:
+        if not expressive or not given or self.detected is not None:  # detection has heeded them
             return list(self.remarks)
         names = ", ".join(expressive)
         return [

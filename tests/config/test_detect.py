@@ -77,7 +77,7 @@ def why(detected: Detected, what: str) -> str:
         ("pyproject.toml", "[tool.ty.src]\ninclude = ['pkg']\n", "typecheck", "ty check"),
         ("ty.toml", "", "typecheck", "ty check pkg"),
         ("pyproject.toml", "[tool.bandit]\n", "security", "bandit -q -c pyproject.toml -r pkg"),
-        (".bandit", "[bandit]\n", "security", "bandit -q -r pkg"),
+        (".bandit", "[bandit]\n", "security", "bandit -q --ini .bandit -r pkg"),
         ("bandit.yaml", "", "security", "bandit -q -c bandit.yaml -r pkg"),
     ],
 )
@@ -193,14 +193,17 @@ REGISTERED = "[tool.pytest.ini_options]\nmarkers = ['integration: slow']\n"
 )
 def test_a_registered_marker_makes_the_second_gate(tmp_path: Path, file: str, text: str) -> None:
     detected = repo(tmp_path, {**TEST, "tests/test_b.py": MARKED, file: text})
-    assert suites(detected) == {"unit": Tests(rest=True), "integration": Tests(expression="integration")}
+    assert suites(detected) == {
+        "unit": Tests(rest=True),
+        "integration": Tests(expression="integration", allow_empty=True),
+    }
 
 
 def test_both_markers(tmp_path: Path) -> None:
     ini = "[pytest]\nmarkers =\n  integration\n  e2e\n"
     two = MARKED + "@pytest.mark.e2e\ndef test_c(): pass\n"
     detected = repo(tmp_path, {"tests/test_b.py": two, "pytest.ini": ini})
-    assert suites(detected)["integration"] == Tests(expression="integration or e2e")
+    assert suites(detected)["integration"] == Tests(expression="integration or e2e", allow_empty=True)
 
 
 def test_a_marker_that_a_conftest_puts(tmp_path: Path) -> None:
@@ -217,7 +220,10 @@ def test_a_marker_that_nothing_uses_makes_no_empty_gate(tmp_path: Path) -> None:
 
 def test_a_folder_makes_the_second_gate(tmp_path: Path) -> None:
     detected = repo(tmp_path, {**TEST, "tests/integration/test_b.py": ""})
-    assert suites(detected) == {"unit": Tests(rest=True), "integration": Tests(paths=("tests/integration",))}
+    assert suites(detected) == {
+        "unit": Tests(rest=True),
+        "integration": Tests(paths=("tests/integration",), allow_empty=True),
+    }
 
 
 def test_a_folder_with_all_the_tests_makes_the_only_gate(tmp_path: Path) -> None:
@@ -258,7 +264,7 @@ def test_settings_that_pytest_knows_itself_rule(tmp_path: Path) -> None:
     settings = PytestSettings(markers=("e2e: whole",), python_files=("check_*.py",))
     text = MARKED.replace("integration", "e2e")
     detected = repo(tmp_path, {"check_a.py": text, "pyproject.toml": REGISTERED}, settings=settings)
-    assert suites(detected)["integration"] == Tests(expression="e2e")
+    assert suites(detected)["integration"] == Tests(expression="e2e", allow_empty=True)
 
 
 @pytest.mark.parametrize(
@@ -318,3 +324,36 @@ def test_programs_are_found_where_commands_find_them(tmp_path: Path, monkeypatch
     assert find_program("only-here") is None
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_program("only-here") == str(program)
+
+
+def test_a_marker_that_a_conftest_registers(tmp_path: Path) -> None:
+    conftest = "def pytest_configure(config):\n    config.addinivalue_line('markers', 'integration: slow')\n"
+    marked = "import pytest\n@pytest.mark.integration\ndef test_a(): pass\n"
+    detected = repo(tmp_path, {"tests/conftest.py": conftest, "tests/test_a.py": marked})
+    assert suites(detected)["integration"] == Tests(expression="integration", allow_empty=True)
+
+
+@pytest.mark.parametrize(
+    "addopts", ["--ignore=tests/integration", "--ignore tests/integration", "--ignore-glob=tests/integ*"]
+)
+def test_what_addopts_ignores_is_no_gate(tmp_path: Path, addopts: str) -> None:
+    files = {
+        "pytest.ini": f"[pytest]\naddopts = {addopts}\n",
+        "tests/test_a.py": "def test_a(): pass\n",
+        "tests/integration/test_b.py": "def test_b(): pass\n",
+    }
+    assert set(suites(repo(tmp_path, files))) == {"unit"}
+
+
+def test_doctests_of_modules_are_tests_too(tmp_path: Path) -> None:
+    files = {
+        "pytest.ini": "[pytest]\naddopts = --doctest-modules\n",
+        "mod.py": '"""\n>>> 1\n1\n"""\n',
+        "tests/integration/test_b.py": "def test_b(): pass\n",
+    }
+    assert set(suites(repo(tmp_path, files))) == {"unit", "integration"}
+
+
+def test_a_folder_without_init_is_code_and_a_virtual_environment_is_none(tmp_path: Path) -> None:
+    files = {**TEST, "app/main.py": "", "env/lib/x.py": "", "env/pyvenv.cfg": "", "run.py": "", ".flake8": ""}
+    assert commands(repo(tmp_path, files)) == {"lint": "flake8 app run.py tests"}
