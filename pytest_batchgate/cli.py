@@ -73,7 +73,11 @@ def _doctor(options: argparse.Namespace) -> int:
     from pytest_batchgate.doctor import telling
     from pytest_batchgate.doctor.examination import examine, find_rootdir
 
-    rootdir = Path(os.path.abspath(options.rootdir)) if options.rootdir else find_rootdir(Path.cwd())  # noqa: PTH100
+    try:
+        rootdir = Path(os.path.abspath(options.rootdir)) if options.rootdir else find_rootdir(Path.cwd())  # noqa: PTH100
+    except OSError as problem:
+        sys.stderr.write(f"batchgate doctor: error: the working directory is gone: {problem.strerror}\n")
+        return EXIT_USAGE
     if not rootdir.is_dir():
         sys.stderr.write(f"batchgate doctor: error: there is no folder {str(rootdir)!r}\n")
         return EXIT_USAGE
@@ -84,7 +88,7 @@ def _doctor(options: argparse.Namespace) -> int:
         checks += found
         print(telling.as_json(rootdir, checks))
     else:
-        unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        unicode = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
         for line in telling.lines(rootdir, _kept(found, checks), unicode=unicode):
             print(line, flush=True)
     return EXIT_PROBLEMS if any(check.level == "problem" for check in checks) else EXIT_GOOD

@@ -34,6 +34,7 @@ from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.plugin.listing import Listing
 from pytest_batchgate.plugin.screen import Screen
 from pytest_batchgate.report.plain import NAME as PLAIN
+from pytest_batchgate.report.plain import PlainReport
 from pytest_batchgate.report.words import plural
 from pytest_batchgate.store.history import History
 from pytest_batchgate.store.recorder import HistoryRecorder
@@ -85,6 +86,7 @@ class Controller:
         self.failed_in_run = sys.maxsize  # tests, as pytest's session counts them
         self.ran = False
         self.closed = False
+        self.is_silent = False
         config.add_cleanup(garbage.thaw)  # runs after pytest's own last collections
 
     def adopt(self, launch: Launch) -> None:
@@ -230,6 +232,7 @@ class Controller:
             listing = Listing(self.launch.plan, terminal, config.option.verbose)
             self.bus.subscribe(listing)
             return listing
+        self.is_silent = not screen.is_wanted  # then nothing but the exit code would tell of a failure
         if screen.is_wanted:
             narrowed = self.launch.typed.narrows or self.crewing.last_failed.only is not None
             screen.subscribe(self.bus, self.pool, self.launch, estimates, began=self.began, narrowed=narrowed)
@@ -362,7 +365,11 @@ class Controller:
             return
         at = time.monotonic() - self.began
         if not session.config.option.collectonly:
-            self.bus.publish(RunFinished(at, self.tally.result(at, self.ending())))
+            result = self.tally.result(at, self.ending())
+            self.bus.publish(RunFinished(at, result))
+            if result.exit_code and self.is_silent:
+                told = PlainReport(lambda *_, **__: None, unicode=False).verdict_line(result)
+                sys.stderr.write(f"{told}\n")
         code = self.exit_code()
         session.exitstatus = code
         for failure in self.bus.failures:

@@ -192,15 +192,19 @@ class PlainReport:
             f" critical path {duration(schedule.critical_path_s)}{path}"
         )
 
-    def _verdict(self, result: RunResult) -> None:
+    def verdict_line(self, result: RunResult) -> str:
+        """Whether the change may merge, and why not."""
         text = result.verdict + (f" (exit code {result.exit_code})" if result.exit_code else "")
         if why := self._why(result):
             text += f": {why}"
         if spared := _ends(report for report in result.gates if not (report.required or report.state.good)):
             text += f"; not required: {_listed(spared)}"
+        return text
+
+    def _verdict(self, result: RunResult) -> None:
         colour = {"passed": "green", "interrupted": "yellow"}.get(result.verdict, "red")
         self._write("")
-        self._write(text, bold=True, **{colour: True})
+        self._write(self.verdict_line(result), bold=True, **{colour: True})
 
     def _why(self, result: RunResult) -> str:
         if result.verdict == "passed":

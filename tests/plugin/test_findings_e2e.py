@@ -118,3 +118,29 @@ def test_hundreds_of_findings_are_shown_in_part(repo: Repo) -> None:
     assert row(ran, "lint")[1:4] == ["failed", "80", "findings"], ran
     assert len([line for line in ran.lines if line.startswith("  many.py:")]) == 50, ran
     assert "  and 30 more" in ran.lines, ran
+
+
+def test_a_failure_is_told_however_quiet_the_run(repo: Repo) -> None:
+    """-qq prints nothing of gates; who reads the exit code alone still learns which one failed."""
+    configured(repo, "  lint: {run: {shell: 'echo boom; exit 1'}}\n")
+    for option in (("-qq",), ("-p", "no:terminal")):
+        ran = repo.gates(*option)
+        assert ran.code == 1, ran
+        assert "failed (exit code 1): lint failed" in ran.err, ran
+
+
+def test_a_hooks_parser_that_exits_is_a_note(repo: Repo) -> None:
+    repo.write(
+        "conftest.py",
+        """\
+        import sys
+        from pytest_batchgate import ToolParser
+
+        def pytest_batchgate_parser(name):
+            return ToolParser("mine", lambda output, out: sys.exit(3)) if name == "mine" else None
+        """,
+    )
+    configured(repo, "  lint: {run: echo hello, parser: mine}\n")
+    ran = repo.gates()
+    assert ran.code == 0, ran
+    assert "the parser 'mine' failed on this output (SystemExit: 3)" in ran.out, ran
