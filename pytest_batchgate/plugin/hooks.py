@@ -47,7 +47,7 @@ class Implementation:
             raise
         except BatchGateError as exc:
             raise ConfigError(exc.what, where=self.where, todo=exc.todo) from None
-        except (Exception, pytest.fail.Exception, pytest.skip.Exception) as exc:  # noqa: BLE001 (a plugin's)
+        except (Exception, SystemExit, pytest.fail.Exception, pytest.skip.Exception) as exc:  # noqa: BLE001
             raise ConfigError(f"it raised {_words(exc)}", where=self.where, todo=self._line(exc)) from None
 
     def wrong(self, expected: str, answer: object) -> ConfigError:
@@ -100,7 +100,7 @@ def added_gates(config: pytest.Config, settings: Config) -> tuple[tuple[Gate, ..
         for gate in asked.each("a list of Gate", answer):
             if not isinstance(gate, Gate):
                 raise asked.wrong("a list of Gate", [gate])
-            if gate.name in known:
+            if isinstance(gate.name, str) and gate.name in known:  # any other is refused below
                 raise ConfigError(
                     f"there is a gate {gate.name!r} already ({known[gate.name]})",
                     where=asked.where,
@@ -128,6 +128,9 @@ def modified_plan(config: pytest.Config, plan: Plan) -> Plan:
 
 
 def _checked_plan(asked: Implementation, before: Plan, plan: Plan) -> Plan:
+    for gates in (plan.config.gates, plan.gates):
+        if not isinstance(gates, (list, tuple)):
+            raise asked.wrong("a Plan of Gate", gates)
     known = {id(gate) for gate in (*before.config.gates, *before.gates)}
     fresh: dict[int, Gate] = {}
     for gate in (*plan.config.gates, *plan.gates):

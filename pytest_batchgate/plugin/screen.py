@@ -90,6 +90,7 @@ class Screen:
                 width=terminal._tw.fullwidth,
                 unicode=unicode,
                 beside_tree=lambda: self._tree is not None and self._tree.covers,
+                logs_stay=getattr(self._config, "cache", None) is not None,
             )
         )
 

@@ -51,7 +51,8 @@ class PlainReport:
 
     ``width`` in characters bounds the table.  ``unicode``: the stream can take characters
     beyond ASCII; without it they show as their codes.  While ``beside_tree()``, changes of
-    gates are left to the live tree, but for those that went wrong.
+    gates are left to the live tree, but for those that went wrong.  Where logs do not
+    outlive the run (``logs_stay``) no path is told.
     """
 
     name = NAME
@@ -63,9 +64,11 @@ class PlainReport:
         width: int = 80,
         unicode: bool = True,
         beside_tree: Callable[[], bool] = lambda: False,
+        logs_stay: bool = True,
     ) -> None:
         self._write = write
         self._beside_tree = beside_tree
+        self._logs_stay = logs_stay
         self._width = width
         self._unicode = unicode
         self._name_width = 0
@@ -154,8 +157,8 @@ class PlainReport:
 
     def _log(self, report: GateReport, path: str) -> None:
         self._write("")
-        shown = harmless(_from_here(path), unicode=self._unicode)
-        self._write(f"{report.name} {report.state.value}, its log: {shown}", bold=True)
+        shown = f", its log: {harmless(_from_here(path), unicode=self._unicode)}" if self._logs_stay else ":"
+        self._write(f"{report.name} {report.state.value}{shown}", bold=True)
         for line in _findings(report):
             self._write(f"  {self._safe(line)}")
         if any(finding.severity == "error" for finding in report.findings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -258,3 +259,22 @@ def test_plans_that_do_not_fit_are_told(config: pytest.Config, given: Any, messa
     with pytest.raises(ConfigError) as raised:
         hooks.modified_plan(config, PLAN)
     assert str(raised.value) == f"pytest_batchgate_modify_plan of p: {message}"
+
+
+def test_a_plan_without_gates_and_a_hook_that_exits_are_told(config: pytest.Config) -> None:
+    register(config, "one", modify_plan=lambda plan: replace(plan, gates=None))
+    with pytest.raises(ConfigError, match="of one: it must give a Plan of Gate, not None"):
+        hooks.modified_plan(config, PLAN)
+
+
+def test_a_name_of_any_kind_is_refused_without_a_traceback(config: pytest.Config) -> None:
+    odd: Any = ["x"]
+    register(config, "one", gates=lambda: [replace(gate("a"), name=odd)])
+    with pytest.raises(ConfigError, match="a gate's name must be a string"):
+        hooks.added_gates(config, SETTINGS)
+
+
+def test_a_hook_that_exits_is_told(config: pytest.Config) -> None:
+    register(config, "one", gates=lambda: sys.exit(3))
+    with pytest.raises(ConfigError, match="it raised SystemExit"):
+        hooks.added_gates(config, SETTINGS)

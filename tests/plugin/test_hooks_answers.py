@@ -124,6 +124,7 @@ def test_a_verdict_of_a_plugin_counts(config: pytest.Config) -> None:
         Parsed(findings=(finding(severity="fatal"),)),
         Parsed(verdict=("failed", "because")),  # type: ignore[arg-type]
         Parsed(verdict=True),  # type: ignore[arg-type]
+        Parsed(verdict=(GateState.WAITING, "because")),
     ],
 )
 def test_what_is_no_parse_is_a_note(config: pytest.Config, parsed: Any) -> None:
