@@ -147,7 +147,8 @@ class Tree:
         oldest = leader if leader != NOBODY else os.getpid()
         first = look(oldest)
         self._since = first.started if first is not None else 0.0
-        self._younger = Younger(oldest, psutil.pids)
+        # Ids count from now: our own may be from long before the last time they began again.
+        self._pids = Younger(leader, psutil.pids).pids if leader != NOBODY else psutil.pids
         self._known: dict[int, float] = {}  # pid -> started, of all ever found
         self._lock = threading.Lock()
 
@@ -155,7 +156,7 @@ class Tree:
         """The living, the first process included; zombies are gone as far as we are concerned."""
         with self._lock:
             for _ in range(_SCANS):
-                pids = self._younger.pids()
+                pids = self._pids()
                 table = {pid: proc for pid in pids if (proc := look(pid)) is not None}
                 found = self._search(table)
                 living = [proc for proc in found if not proc.zombie]

@@ -35,7 +35,7 @@ class Younger:
     """The process ``oldest`` and those that may have been started after it, by their ids."""
 
     def __init__(self, oldest: int, all_pids: Callable[[], list[int]]) -> None:
-        """``all_pids`` lists every process of the machine."""
+        """``oldest`` has just been started; ``all_pids`` lists every process of the machine."""
         self._oldest = oldest
         self._all_pids = all_pids
         self._forks = _forks()
