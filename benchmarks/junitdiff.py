@@ -145,9 +145,22 @@ def nodeid_pattern(nodeid: str) -> str:
     return "::".join((".".join([file.removesuffix(".py").replace("/", "."), *names[:-1]]), names[-1]))
 
 
-def compare_files(left: Path, right: Path, *, racy: Sequence[str] = ()) -> list[str]:
-    """The differences of two files.  Two files without a case differ: nothing was compared."""
+def file_patterns(path: str) -> tuple[str, str]:
+    """The label patterns of a file's tests, in classes or not."""
+    module = path.removesuffix(".py").replace("/", ".")
+    return f"{module}::*", f"{module}.*"
+
+
+def compare_files(
+    left: Path, right: Path, *, racy: Sequence[str] = (), left_out: Sequence[str] = ()
+) -> list[str]:
+    """The differences of two files.  Two files without a case differ: nothing was compared.
+
+    ``left_out`` are patterns of labels that the right one was told to leave out.
+    """
     lefts, rights = read_cases(left), read_cases(right)
+    if left_out:
+        lefts = [case for case in lefts if not any(matches(case.label, each) for each in left_out)]
     if not lefts and not rights:
         return ["neither file holds a test case"]
     return differences(lefts, rights, racy=racy)

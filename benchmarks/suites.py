@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.contest import Contender, contest
@@ -54,11 +54,17 @@ def plain(prepared: Prepared) -> Contender:
     )
 
 
-def ours(prepared: Prepared, name: str = OURS, cache: str = "ours", **more: str) -> Contender:
-    """``more`` is added to the environment."""
+def ours(
+    prepared: Prepared,
+    name: str = OURS,
+    cache: str = "ours",
+    without: Sequence[str] = (),
+    **more: str,
+) -> Contender:
+    """``without`` are files that it leaves out; ``more`` is added to the environment."""
     return Contender(
         name=name,
-        argv=ours_argv(prepared, cache, tests_config(prepared)),
+        argv=ours_argv(prepared, cache, tests_config(prepared), *(f"--deselect={path}" for path in without)),
         cwd=prepared.source,
         env=more,
         junit_by="argv",

@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.junitdiff import Case, compare_files, differences, main, matches, nodeid_pattern, read_cases
+from benchmarks.junitdiff import (
+    Case,
+    compare_files,
+    differences,
+    file_patterns,
+    main,
+    matches,
+    nodeid_pattern,
+    read_cases,
+)
 
 A = "tests.test_x::test_a"
 OUTCOMES = ("passed", "failure", "skipped")
@@ -153,6 +162,16 @@ def test_two_runs_of_one_real_suite_are_equal_and_a_run_of_less_is_not(
         "test_it::test_skips: 1 times on the left, 0 on the right",
         "1 differences",
     ]
+
+
+def test_files_that_the_right_one_left_out_are_no_difference_but_others_are(tmp_path: Path) -> None:
+    case = '<testcase classname="{}" name="t"/>'
+    whole, part = tmp_path / "whole.xml", tmp_path / "part.xml"
+    names = ("tests.test_v", "tests.test_v.TestV", "tests.test_v2", "tests.test_w")
+    whole.write_text(f"<testsuite>{''.join(map(case.format, names))}</testsuite>")
+    part.write_text(f"<testsuite>{case.format('tests.test_v2')}</testsuite>")
+    found = compare_files(whole, part, left_out=file_patterns("tests/test_v.py"))
+    assert found == ["tests.test_w::t: 1 times on the left, 0 on the right"]
 
 
 def test_two_files_without_cases_are_not_equal(tmp_path: Path) -> None:
