@@ -15,6 +15,9 @@ from pathlib import Path
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PATIENCE_S = 300.0  # only ever waited out by a failure
 
+# A plugin that happens to be installed where the tests run, and takes a third of the start of pytest.
+SPARED = ("-p", "no:hypothesispytest")
+
 
 def copy_of(name: str, tmp_path: Path) -> Path:
     """The example's folder, copied; what earlier runs left in it stays behind."""
@@ -61,7 +64,7 @@ def started(folder: Path, *args: str, workers: int = 2) -> Iterator[subprocess.P
     """`pytest --batch-gates` in the folder; whoever takes it collects it with `result`."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "BATCHGATE"))}
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "--batch-gates", f"--batch-workers={workers}", *args],
+        [sys.executable, "-m", "pytest", "--batch-gates", f"--batch-workers={workers}", *SPARED, *args],
         cwd=folder,
         env=env,
         stdin=subprocess.DEVNULL,

@@ -22,6 +22,9 @@ from xml.etree import ElementTree as ET
 
 PATIENCE_S = 60.0  # only ever waited out by a failure
 
+# A plugin that happens to be installed where the tests run, and takes a third of the start of pytest.
+SPARED = ("-p", "no:hypothesispytest")
+
 # Imported by tests and run by commands: takes a lock that must be free, or notes when it ran.
 TOOL = '''
 import os, sys, time
@@ -147,9 +150,9 @@ class Repo:
     def start(self, *args: str, python: str = sys.executable, **env: str) -> subprocess.Popen[str]:
         (self.root / "notes").unlink(missing_ok=True)
         (self.root / "junit.xml").unlink(missing_ok=True)
-        argv = [python, "-m", "pytest", "--batch-gates", "--junitxml=junit.xml", "-rA", "--tb=short", *args]
+        always = ["--batch-gates", "--junitxml=junit.xml", "-rA", "--tb=short", *SPARED]
         return subprocess.Popen(
-            argv,
+            [python, "-m", "pytest", *always, *args],
             cwd=self.root,
             env=self.environment(env),
             stdin=subprocess.DEVNULL,
