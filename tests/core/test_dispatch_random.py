@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from simulator import Simulator
 from simworld import World
 from worlds import calm_worlds, worlds
+
+pytestmark = pytest.mark.slow  # and the same on every interpreter
 
 EXAMPLES = int(os.environ.get("BATCHGATE_EXAMPLES", "200"))
 PROFILE = settings(
