@@ -79,7 +79,9 @@ class Dispatcher:
     def start(self, now: float) -> Step:
         """The first step, before any input."""
         self.state.now = now
-        self.state.tell(RunStarted(now, self.state.plan.gates, self.state.options.slots))
+        plan = self.state.plan
+        claims = tuple(gate.name for gate in plan.claims)
+        self.state.tell(RunStarted(now, plan.gates, self.state.options.slots, claims))
         return self._conclude()
 
     def handle(self, event: Input, now: float) -> Step:

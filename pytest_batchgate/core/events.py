@@ -67,9 +67,12 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
+    """``claims``: what `CollectedFile.gates` counts into, gates that were left out of the run included."""
+
     at: float
     gates: tuple[Gate, ...]
     workers: int
+    claims: tuple[GateName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,9 @@ class Bridge:
         self.internal_errors: list[str] = []
         self._warned: Counter[tuple[str, tuple[Any, ...]]] = Counter()  # by worker; "": told to pytest
         self._properties: Counter[tuple[str, str, str]] = Counter()
+        self.rebuilt: dict[
+            int, list[Any]
+        ] = {}  # of the latest batch, by index: reports of tests with a story
         self._unicode = self._terminal is not None and writes_unicode(self._terminal)
         self._lines: TestLines | None = None
         self._status: Any = None
@@ -126,10 +129,11 @@ class Bridge:
         around: list[pytest.TestReport] = []
         collected, worker = event.collected, event.worker
         names = self.keywords.get(worker, {})
+        self.rebuilt = {}
         for result in event.results:
             payload: Any = result.payload
             if type(payload) is not tuple:
-                reports = rebuild.full_reports(self.config, payload, worker)
+                reports = self.rebuilt[result.index] = rebuild.full_reports(self.config, payload, worker)
                 self._log_plainly(collected, result.index, reports)
                 continue
             three = rebuild.passed_reports(
