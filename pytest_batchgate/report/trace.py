@@ -1,0 +1,173 @@
+"""`trace.json`: the run for a trace viewer (Perfetto, chrome://tracing), as Chrome trace events.
+
+A row per worker with its tests, collections and commands, a row per service, and one for the
+critical path.  Times are microseconds from the run's start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from pytest_batchgate.core.events import (
+    Event,
+    FileWasCollected,
+    GateBecameReady,
+    GateFinished,
+    GateStarted,
+    GateWillRetry,
+    RunFinished,
+    RunResult,
+    RunStarted,
+    TestsWereRun,
+    TestWasLost,
+    WorkerStopped,
+)
+from pytest_batchgate.report.jsonable import quoted, rendered
+from pytest_batchgate.report.testrows import GatesOfTests, sound_s
+from pytest_batchgate.report.told import Teller
+
+_PID = 1
+_ENDLESS_S = 1e9
+_CRITICAL = "critical path"
+_WORKER = re.compile(r"gw(\d+)")
+# Colours by the viewer's own names.
+_COLOURS = {"failed": "terrible", "error": "terrible", "skipped": "grey", "xfailed": "grey"}
+
+# start and end in seconds, and the event without its times
+_Slice = tuple[float, float, str]
+
+
+class TraceReport:
+    """A subscriber that hands the document to ``write`` when the run has finished."""
+
+    name = "trace.json"
+
+    def __init__(self, write: Callable[[bytes], object], teller: Teller, *, run_id: str) -> None:
+        self._write = write
+        self._teller = teller
+        self._run_id = run_id
+        self._gates = GatesOfTests(RunStarted(0.0, (), 0))
+        self._services: frozenset[str] = frozenset()
+        self._rows: dict[str, list[_Slice]] = {}
+        self._instants: list[tuple[str, float, str]] = []  # row, seconds, text
+        self._at_work: dict[str, tuple[float, tuple[str, ...]]] = {}  # commands: since when, on which rows
+
+    def handle(self, event: Event) -> None:
+        """TestsWereRun is the hot path."""
+        if isinstance(event, TestsWereRun):
+            self._add_results(event)
+        elif isinstance(event, FileWasCollected):
+            took_s = event.collected.duration_s
+            args = {"file": event.collected.file, "tests": len(event.collected.keys)}
+            self._add(
+                event.worker, event.at - took_s, event.at, f"collect {event.collected.file}", "collect", args
+            )
+        elif isinstance(event, TestWasLost):
+            if event.worker is not None:
+                nodeid = event.collected.nodeid(event.index)
+                self._instants.append((event.worker, event.at, f"{nodeid} {event.outcome}: {event.reason}"))
+        elif isinstance(event, WorkerStopped):
+            if event.reason is not None:
+                self._instants.append((event.worker, event.at, f"{event.worker} was lost: {event.reason}"))
+        elif isinstance(event, GateStarted):
+            rows = tuple(f"gw{slot}" for slot in event.slots)
+            rows = (f"service {event.gate}",) if event.gate in self._services else rows
+            self._at_work[event.gate] = (event.at, rows)
+        elif isinstance(event, GateBecameReady):
+            self._instants.append((f"service {event.gate}", event.at, f"{event.gate} is ready"))
+        elif isinstance(event, GateWillRetry):
+            self._stop(event.gate, event.at, event.state.value)
+        elif isinstance(event, GateFinished):
+            self._stop(event.report.name, event.at, event.report.state.value)
+        elif isinstance(event, RunStarted):
+            self._gates = GatesOfTests(event)
+            self._services = frozenset(str(gate.name) for gate in event.gates if gate.is_service)
+        elif isinstance(event, RunFinished):
+            self._write(self._document(event.result).encode("ascii"))
+
+    def _add_results(self, event: TestsWereRun) -> None:
+        collected, start_of = event.collected, self._teller.start_s
+        row = self._rows.setdefault(event.worker, [])
+        for result in event.results:
+            index, outcome, duration_s, _payload = result
+            nodeid = collected.nodeid(index)
+            start_s = start_of(result)
+            took_s = sound_s(duration_s)
+            if start_s is None or not 0.0 <= start_s < _ENDLESS_S:
+                start_s = event.at - took_s
+            colour = f',"cname":"{_COLOURS[outcome]}"' if outcome in _COLOURS else ""
+            gate = quoted(self._gates.name(collected, index))
+            args = f'{{"outcome":"{outcome}","gate":{gate}}}'
+            rest = f'"name":{quoted(nodeid)},"cat":"test"{colour},"args":{args}'
+            row.append((start_s, start_s + took_s, rest))
+
+    def _add(
+        self, row: str, start_s: float, end_s: float, name: str, category: str, args: dict[str, object]
+    ) -> None:
+        rest = f'"name":{quoted(name)},"cat":"{category}","args":{rendered(args)}'
+        self._rows.setdefault(row, []).append((start_s, end_s, rest))
+
+    def _stop(self, gate: str, at: float, state: str) -> None:
+        begun = self._at_work.pop(gate, None)
+        if begun is not None:
+            for row in begun[1]:
+                self._add(row, begun[0], at, gate, "gate", {"state": state})
+
+    def _document(self, result: RunResult) -> str:
+        started = {report.name: report for report in result.gates if report.started_s is not None}
+        for name in result.schedule.critical_path:
+            if name in started:
+                report = started[name]
+                begin_s = report.started_s or 0.0
+                args: dict[str, object] = {"state": report.state.value}
+                self._add(_CRITICAL, begin_s, begin_s + report.wall_s, name, "critical path", args)
+        rows = sorted({*self._rows, *(row for row, _, _ in self._instants)}, key=_place)
+        tids = {row: tid for tid, row in enumerate(rows, 1)}
+        lines = [_meta("process_name", 0, {"name": f"pytest-batchgate {self._run_id}"})]
+        for row, tid in tids.items():
+            lines.append(_meta("thread_name", tid, {"name": row}))
+            lines.append(_meta("thread_sort_index", tid, {"sort_index": tid}))
+            lines += _slices(self._rows.get(row, []), tid)
+        for row, at, text in self._instants:
+            lines.append(
+                f'{{"ph":"i","s":"t","pid":{_PID},"tid":{tids[row]},"ts":{_us(at)},'
+                f'"name":{quoted(text)},"cat":"event"}}'
+            )
+        about = rendered({"run_id": self._run_id, "verdict": result.verdict, "workers": result.workers})
+        events = ",\n".join(lines)
+        return f'{{"displayTimeUnit":"ms","otherData":{about},"traceEvents":[\n{events}\n]}}\n'
+
+
+def _slices(row: list[_Slice], tid: int) -> list[str]:
+    """In order and side by side: viewers take what overlaps for nested.
+
+    Clocks of several processes, and messages on their way, differ a little.
+    """
+    row.sort(key=lambda entry: entry[0])
+    lines = []
+    for place, (start_s, end_s, rest) in enumerate(row):
+        if place + 1 < len(row):
+            end_s = min(end_s, row[place + 1][0])  # noqa: PLW2901 (what follows begins then)
+        begin = _us(start_s)
+        lines.append(
+            f'{{"ph":"X","pid":{_PID},"tid":{tid},"ts":{begin},"dur":{max(0, _us(end_s) - begin)},{rest}}}'
+        )
+    return lines
+
+
+def _us(at_s: float) -> int:
+    """Microseconds; nothing happens before the run."""
+    return max(0, round(at_s * 1e6)) if abs(at_s) < _ENDLESS_S else 0
+
+
+def _meta(what: str, tid: int, args: dict[str, object]) -> str:
+    return f'{{"ph":"M","pid":{_PID},"tid":{tid},"ts":0,"name":"{what}","args":{rendered(args)}}}'
+
+
+def _place(row: str) -> tuple[int, int, str]:
+    """The critical path, workers by number, services."""
+    if row == _CRITICAL:
+        return 0, 0, row
+    worker = _WORKER.fullmatch(row)
+    return (1, int(worker[1]), row) if worker else (2, 0, row)

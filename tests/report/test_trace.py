@@ -1,0 +1,75 @@
+"""`trace.json`: golden, and held to the documented format of Chrome trace events."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import Any
+
+import pytest
+from report_kit import RUN_ID, FakeTeller, Written, check, feed, hostile, many, story
+
+from pytest_batchgate.core.events import Event
+from pytest_batchgate.report.trace import TraceReport
+
+
+def written(events: list[Event]) -> str:
+    file = Written()
+    feed(TraceReport(file, FakeTeller(), run_id=RUN_ID), events)
+    assert len(file.contents) == 1
+    return file.text
+
+
+def rows(document: Any) -> dict[int, str]:
+    return {
+        event["tid"]: event["args"]["name"]
+        for event in document["traceEvents"]
+        if (event["ph"], event["name"]) == ("M", "thread_name")
+    }
+
+
+def test_the_whole_run() -> None:
+    text = written(story())
+    check("trace.json", text)
+    document = json.loads(text)
+    named = rows(document)
+    assert [named[tid] for tid in sorted(named)] == ["critical path", "gw0", "gw1", "service db"]
+    told = defaultdict(list)
+    for event in document["traceEvents"]:
+        if event["ph"] == "X":
+            told[named[event["tid"]]].append((event["name"], event["ts"], event["dur"]))
+    assert told["critical path"] == [("unit", 200_000, 3_500_000)]
+    assert told["gw1"] == [
+        ("lint", 100_000, 900_000),
+        ("docs", 1_100_000, 500_000),
+        ("docs", 2_100_000, 1_500_000),
+    ]
+    assert told["service db"] == [("db", 100_000, 4_500_000)]
+    assert ("tests/test_a.py::test_ok", 500_000, 250_000) in told["gw0"]
+
+
+@pytest.mark.parametrize(
+    "events", [story(), hostile(), many(3, 2), many(0, 0)], ids=["story", "hostile", "many", "none"]
+)
+def test_the_format(events: list[Event]) -> None:
+    """Phases, their required keys and units; slices of a row stand side by side."""
+    document = json.loads(written(events))
+    assert document["displayTimeUnit"] in {"ms", "ns"}
+    named = rows(document)
+    ends: dict[int, int] = {}
+    for event in document["traceEvents"]:
+        assert {"ph", "pid", "tid", "ts", "name"} <= event.keys()
+        assert isinstance(event["ts"], int)
+        assert event["ts"] >= 0
+        assert isinstance(event["name"], str)
+        if event["ph"] == "X":
+            assert event["dur"] >= 0
+            assert event["ts"] >= ends.get(event["tid"], 0)
+            ends[event["tid"]] = event["ts"] + event["dur"]
+            assert event["tid"] in named
+        elif event["ph"] == "i":
+            assert event["s"] in {"g", "p", "t"}
+            assert event["tid"] in named
+        else:
+            assert event["ph"] == "M"
+            assert event["name"] in {"process_name", "thread_name", "thread_sort_index"}
