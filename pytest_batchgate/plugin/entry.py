@@ -131,6 +131,11 @@ def _prepare_run(
 
     args = [str(arg) for arg in config.invocation_params.args]
     launch.refuse_conflicts(config.known_args_namespace, typed, args)
+    if batch.report_dir is not None:
+        from pytest_batchgate.plugin.reporting import ready_folder
+
+        folder = ready_folder(config.invocation_params.dir, batch.report_dir)
+        batch = dataclasses.replace(batch, report_dir=folder)
     plan = launch.prepare(config, batch, typed, run_id)
     config.stash[_launch_key] = plan
     from pytest_batchgate.plugin.controller import Controller

@@ -52,7 +52,6 @@ _NOT_YET = (
     "batch_verify",
     "batch_watch",
     "batch_shard",
-    "batch_report_dir",
     "batch_benchmark",
     "batch_rounds",
     "batch_baseline",
@@ -115,6 +114,7 @@ class BatchOptions:
     fail_fast: bool | None
     plan: str | None
     init: bool = False
+    report_dir: Path | None = None  # as typed
 
     @property
     def only_prints(self) -> bool:
@@ -172,7 +172,16 @@ def read_options(namespace: argparse.Namespace) -> BatchOptions:
         fail_fast=namespace.batch_fail_fast,
         plan=plan,
         init=namespace.batch_init,
+        report_dir=_read_report_dir(namespace.batch_report_dir),
     )
+
+
+def _read_report_dir(text: str | None) -> Path | None:
+    if text is None:
+        return None
+    if not text.strip() or "\0" in text:
+        raise OptionError("it names no folder", where="--batch-report-dir", todo="Write it as DIR")
+    return Path(text)
 
 
 def _check_init(namespace: argparse.Namespace) -> None:
