@@ -47,8 +47,7 @@ class JsonReport:
 
     def handle(self, event: Event) -> None:
         if isinstance(event, TestsWereRun):
-            for index, outcome, duration_s, _payload in event.results:
-                self._add(event.collected, index, outcome, duration_s, event.worker)
+            self._add_results(event)
         elif isinstance(event, TestWasLost):
             if event.outcome != "not_run":
                 self._add(event.collected, event.index, event.outcome, 0.0, event.worker)
@@ -57,10 +56,24 @@ class JsonReport:
         elif isinstance(event, RunFinished):
             self._write(self._document(event.result).encode("ascii"))
 
+    def _add_results(self, event: TestsWereRun) -> None:
+        """The hot path: most tests report once."""
+        collected, tests, gates = event.collected, self._tests, self._gates
+        places = tests.places(collected)
+        ends = f',"worker":{quoted(event.worker)},"attempts":1}}'
+        for index, outcome, duration_s, _payload in event.results:
+            if places[index] >= 0:
+                self._add(collected, index, outcome, duration_s, event.worker)
+                continue
+            row = (
+                f'{{"nodeid":{quoted(collected.nodeid(index))},"gate":{gates.quoted(collected, index)},'
+                f'"outcome":"{outcome}","duration_s":{seconds(duration_s)}{ends}'
+            )
+            tests.add(places, index, (outcome, duration_s, 1, row))
+
     def _add(
         self, collected: CollectedFile, index: int, outcome: str, duration_s: float, worker: str | None
     ) -> None:
-        """The hot path."""
         gate = self._gates.name(collected, index)
         attempts = 1 if worker else 0  # a test that was skipped with its gate was never tried
         earlier = self._tests.get(collected, index)

@@ -31,11 +31,11 @@ from pytest_batchgate.core.protocol import CollectedFile
 from pytest_batchgate.report.findings import render
 from pytest_batchgate.report.junitcases import (
     Case,
+    PassedCases,
     case_xml,
     clean,
     escaped,
     names,
-    passed_case,
     property_lines,
 )
 from pytest_batchgate.report.rewriter import Rewriter
@@ -108,6 +108,7 @@ class JunitReport:
         self._gates = GatesOfTests(RunStarted(0.0, (), 0))
         self._suites: dict[str, _Suite] = {}
         self._tests: TestRows[_Reported] = TestRows()
+        self._passed = PassedCases()
         self._common: dict[tuple[str, str], str] = {}  # property lines that tests share
         self._rewriter = Rewriter(self.composed, write, name=self.name, pause_s=pause_s)
 
@@ -155,26 +156,29 @@ class JunitReport:
 
     def _add_results(self, event: TestsWereRun) -> None:
         """The hot path: a plain pass costs about as much as its text."""
-        collected, worker = event.collected, event.worker
+        collected, worker, tests, teller = event.collected, event.worker, self._tests, self._teller
+        places = tests.places(collected)
         for result in event.results:
             index, outcome, took_s, _payload = result
             duration_s = sound_s(took_s)
-            told = self._teller.told(event, result)
-            is_plain = outcome == "passed" and told is NOTHING
-            if is_plain and self._tests.get(collected, index) is None:
-                suite = self._suites[self._gates.name(collected, index)]
-                file, line = self._teller.place(collected, index)
-                said = self._common.get((worker, file))
-                if said is None:
-                    lines = property_lines([("file", file), ("worker", worker), ("attempt", 1)])
-                    said = self._common[worker, file] = "\n".join(map(escaped, lines.splitlines()))
-                if line is not None:
-                    said = f"[[PROPERTY|line={line}]]\n{said}"
-                self._tests.put(collected, index, _Reported(len(suite.bodies), duration_s, None))
-                suite.bodies.append(passed_case(collected.nodeid(index), duration_s, said))
-                suite.time_s += duration_s
-            else:
+            told = teller.told(event, result)
+            if outcome != "passed" or told is not NOTHING or places[index] >= 0:
                 self._add(collected, index, outcome, duration_s, worker, told)
+                continue
+            suite = self._suites[self._gates.name(collected, index)]
+            file, line = teller.place(collected, index)
+            said = self._common.get((worker, file)) or self._common_lines(worker, file)
+            if line is not None:
+                said = f"[[PROPERTY|line={line}]]\n{said}"
+            tests.add(places, index, _Reported(len(suite.bodies), duration_s, None))
+            suite.bodies.append(self._passed.render(collected.nodeid(index), duration_s, said))
+            suite.time_s += duration_s
+
+    def _common_lines(self, worker: str, file: str) -> str:
+        """What tests of a file say alike, escaped."""
+        lines = property_lines([("file", file), ("worker", worker), ("attempt", 1)])
+        said = self._common[worker, file] = "\n".join(map(escaped, lines.splitlines()))
+        return said
 
     def _add(
         self,

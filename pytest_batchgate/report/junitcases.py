@@ -79,16 +79,26 @@ def property_lines(properties: Iterable[tuple[str, object]]) -> str:
     return "\n".join(lines)
 
 
-def passed_case(nodeid: str, duration_s: float, said: str) -> bytes:
-    """What `case_xml` gives for a plain pass, without building a tree: most tests are such.
+class PassedCases:
+    """What `case_xml` gives for plain passes, without building trees: most tests are such."""
 
-    ``said``: its property lines, escaped.
-    """
-    classname, name = names(nodeid)
-    return (
-        f'<testcase name="{escaped(name)}" classname="{escaped(classname)}" time="{duration_s:.3f}">'
-        f"<system-out>{said}</system-out></testcase>"
-    ).encode()
+    def __init__(self) -> None:
+        self._classes: dict[str, str] = {}  # class names, by what stands before a test's own name
+
+    def render(self, nodeid: str, duration_s: float, said: str) -> bytes:
+        """``said``: its property lines, escaped."""
+        head, bracket, parameters = nodeid.partition("[")
+        scope, colons, name = head.rpartition("::")
+        if not colons:  # a file that is one test
+            name = names(nodeid)[1]
+        classname = self._classes.get(scope)
+        if classname is None:
+            classname = self._classes[scope] = escaped(names(nodeid)[0]) if colons else ""
+        name = escaped(name + bracket + parameters if colons else name)
+        return (
+            f'<testcase name="{name}" classname="{classname}" time="{duration_s:.3f}">'
+            f"<system-out>{said}</system-out></testcase>"
+        ).encode()
 
 
 def case_xml(case: Case) -> bytes:

@@ -12,6 +12,7 @@ from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.events import RunStarted
 from pytest_batchgate.core.model import Gate
 from pytest_batchgate.core.protocol import CollectedFile
+from pytest_batchgate.report.jsonable import quoted
 
 FAILED = frozenset({"failed", "error"})
 
@@ -56,12 +57,18 @@ class TestRows(Generic[Row]):
         place = self.places(collected)[index]
         return self.rows[place] if place >= 0 else None
 
+    def add(self, places: list[int], index: int, row: Row) -> None:
+        """As `put`, for a test that has not reported; ``places`` are those of its file."""
+        places[index] = len(self.rows)
+        self.rows.append(row)
+
 
 class GatesOfTests:
     """Which gate a test belongs to, by what `RunStarted` says."""
 
     def __init__(self, event: RunStarted) -> None:
         self._claims = tuple(str(name) for name in event.claims)
+        self._quoted = tuple(quoted(name) for name in self._claims)
         self._retried = {str(gate.name) for gate in event.gates if gate.retries.count}
         self.gates: tuple[Gate, ...] = event.gates
 
@@ -69,6 +76,11 @@ class GatesOfTests:
         """Empty for a test that no gate takes."""
         claim = collected.gates[index]
         return self._claims[claim] if claim != NO_GATE else ""
+
+    def quoted(self, collected: CollectedFile, index: int) -> str:
+        """The name as JSON."""
+        claim = collected.gates[index]
+        return self._quoted[claim] if claim != NO_GATE else '""'
 
     def is_retry(self, gate: str, earlier: str) -> bool:
         """Whether another result of a test that ended as ``earlier`` is another attempt."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from operator import itemgetter
 
 from pytest_batchgate.core.events import (
     Event,
@@ -36,6 +37,7 @@ _COLOURS = {"failed": "terrible", "error": "terrible", "skipped": "grey", "xfail
 
 # start and end in seconds, and the event without its times
 _Slice = tuple[float, float, str]
+_AFTER: _Slice = (_ENDLESS_S, _ENDLESS_S, "")
 
 
 class TraceReport:
@@ -97,7 +99,7 @@ class TraceReport:
             if start_s is None or not 0.0 <= start_s < _ENDLESS_S:
                 start_s = event.at - took_s
             colour = f',"cname":"{_COLOURS[outcome]}"' if outcome in _COLOURS else ""
-            gate = quoted(self._gates.name(collected, index))
+            gate = self._gates.quoted(collected, index)
             args = f'{{"outcome":"{outcome}","gate":{gate}}}'
             rest = f'"name":{quoted(nodeid)},"cat":"test"{colour},"args":{args}'
             row.append((start_s, start_s + took_s, rest))
@@ -144,21 +146,18 @@ def _slices(row: list[_Slice], tid: int) -> list[str]:
 
     Clocks of several processes, and messages on their way, differ a little.
     """
-    row.sort(key=lambda entry: entry[0])
+    row.sort(key=itemgetter(0))
     lines = []
-    for place, (start_s, end_s, rest) in enumerate(row):
-        if place + 1 < len(row):
-            end_s = min(end_s, row[place + 1][0])  # noqa: PLW2901 (what follows begins then)
-        begin = _us(start_s)
-        lines.append(
-            f'{{"ph":"X","pid":{_PID},"tid":{tid},"ts":{begin},"dur":{max(0, _us(end_s) - begin)},{rest}}}'
-        )
+    head = f'{{"ph":"X","pid":{_PID},"tid":{tid},"ts":'
+    for (start_s, end_s, rest), (next_s, _, _) in zip(row, [*row[1:], _AFTER], strict=True):
+        begin, end = _us(start_s), _us(min(end_s, next_s))
+        lines.append(f'{head}{begin},"dur":{max(0, end - begin)},{rest}}}')
     return lines
 
 
 def _us(at_s: float) -> int:
     """Microseconds; nothing happens before the run."""
-    return max(0, round(at_s * 1e6)) if abs(at_s) < _ENDLESS_S else 0
+    return round(at_s * 1e6) if 0.0 < at_s <= _ENDLESS_S else 0
 
 
 def _meta(what: str, tid: int, args: dict[str, object]) -> str:

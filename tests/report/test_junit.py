@@ -31,7 +31,7 @@ from schema_kit import schema
 from pytest_batchgate.core.events import Event, GateFinished, RunFinished, RunStarted
 from pytest_batchgate.core.model import GateName, GateState
 from pytest_batchgate.report.junit import JunitReport
-from pytest_batchgate.report.junitcases import Case, case_xml, escaped, names, passed_case, property_lines
+from pytest_batchgate.report.junitcases import Case, PassedCases, case_xml, escaped, names, property_lines
 from pytest_batchgate.report.told import NOTHING
 
 HOUR_S = 3600.0  # nothing is written in between
@@ -140,7 +140,7 @@ def test_a_plain_pass_is_what_junitparser_would_write() -> None:
         properties = {"line": 3, "file": nodeid.partition("::")[0], "worker": "gw0"}
         case = Case(name, classname, properties, duration_s=0.5, ends=[("passed", NOTHING)])
         lines = escaped_lines(property_lines([*properties.items(), ("attempt", 1)]))
-        fast = ET.fromstring(passed_case(nodeid, 0.5, lines).decode())
+        fast = ET.fromstring(PassedCases().render(nodeid, 0.5, lines).decode())
         slow = ET.fromstring(case_xml(case).decode())
         assert fast.attrib == {name: " ".join(value.splitlines()) for name, value in slow.attrib.items()}
         assert [(child.tag, child.text) for child in fast] == [(child.tag, child.text) for child in slow]
