@@ -225,11 +225,9 @@ class Controller:
         self.bus.subscribe(self.crewing.nodes, vital=True)
         self.bus.subscribe(self.tally, vital=True)
         if self.launch.options.report_dir is not None and not config.option.collectonly:
-            from pytest_batchgate.plugin.reporting import Reports
+            from pytest_batchgate.plugin.reporting import subscribe_reports
 
-            reports = Reports(self.launch.options.report_dir, self.launch, bridge, began=self.began)
-            reports.subscribe(self.bus)
-            config.add_cleanup(reports.close)
+            subscribe_reports(self.bus, self.launch, bridge, began=self.began)
         if self.history is not None and not config.option.collectonly:
             narrowed = self.launch.typed.narrows or self.launch.options.select is not None
             self.bus.subscribe(HistoryRecorder(self.history, run_id=self.launch.run_id, narrowed=narrowed))
@@ -379,10 +377,9 @@ class Controller:
         code = self.exit_code()
         session.exitstatus = code
         for failure in self.bus.failures:
-            if failure.name == PLAIN:  # who names the others cannot name itself
-                sys.stderr.write(f"ERROR: {failure.name} failed: {failure.error!r} (exit code {code})\n")
-        if self.bus.owed:
-            sys.stderr.write(f"ERROR: not written: {', '.join(self.bus.owed)} (exit code {code})\n")
+            if failure.name == PLAIN or failure.owed:  # who names the others cannot name itself
+                what = failure.owed or failure.name
+                sys.stderr.write(f"ERROR: {what} failed: {failure.error!r} (exit code {code})\n")
         if self.stop is not None and self.stop.kind == "usage":
             sys.stderr.write(f"ERROR: {self.stop.reason}\n")
         self.close()

@@ -53,6 +53,15 @@ def ready_folder(working: Path, folder: Path) -> Path:
     return folder
 
 
+def subscribe_reports(bus: Bus, launch: Launch, bridge: Bridge, *, began: float) -> None:
+    """Write what `--batch-report-dir` asks for; `began` as for `Reports`."""
+    folder = launch.options.report_dir
+    assert folder is not None
+    reports = Reports(folder, launch, bridge, began=began)
+    reports.subscribe(bus)
+    bridge.config.add_cleanup(reports.close)
+
+
 class Reports:
     """Every report of one run.  ``began``: `time.monotonic` at the run's start."""
 
