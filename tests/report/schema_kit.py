@@ -1,7 +1,7 @@
 """Where the published schemas of SARIF and JUnit are, which are not copied into the project.
 
-`BATCHGATE_SCHEMAS` names the folder; CI sets it, and then they must be there.  Otherwise they are
-looked for beside the checkout; tests that find none are skipped.
+`.ci/schemas` gets them, by default to where they are looked for here.  `BATCHGATE_SCHEMAS` names another
+folder; CI sets it, and then they must be there.  Tests that find none are skipped.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-_ROOT = Path(__file__).parents[2]
+_USUAL = Path(__file__).parents[2] / ".ci" / ".work" / "schemas"
 
 
 def schema(name: str) -> Path:
@@ -20,7 +20,7 @@ def schema(name: str) -> Path:
         path = Path(given) / name
         assert path.is_file(), f"BATCHGATE_SCHEMAS has no {name}"
         return path
-    beside = _ROOT.parent / "shared" / "schemas" / name
-    if not beside.is_file():
-        pytest.skip(f"no {name}: set BATCHGATE_SCHEMAS to a folder that has it")
-    return beside
+    usual = _USUAL / name
+    if not usual.is_file():
+        pytest.skip(f"no {name}: .ci/schemas gets it")
+    return usual
