@@ -52,9 +52,8 @@ class Bridge:
         self.internal_errors: list[str] = []
         self._warned: Counter[tuple[str, tuple[Any, ...]]] = Counter()  # by worker; "": told to pytest
         self._properties: Counter[tuple[str, str, str]] = Counter()
-        self.rebuilt: dict[
-            int, list[Any]
-        ] = {}  # of the latest batch, by index: reports of tests with a story
+        # Of the latest batch, by index: the reports of tests that did not simply pass.
+        self.rebuilt: dict[int, list[Any]] = {}
         self._unicode = self._terminal is not None and writes_unicode(self._terminal)
         self._lines: TestLines | None = None
         self._status: Any = None

@@ -38,7 +38,7 @@ from pytest_batchgate.report.junitcases import (
     names,
     property_lines,
 )
-from pytest_batchgate.report.rewriter import Rewriter
+from pytest_batchgate.report.rewriter import PAUSE_S, Rewriter
 from pytest_batchgate.report.tail import tail
 from pytest_batchgate.report.testrows import GatesOfTests, TestRows, sound_s
 from pytest_batchgate.report.told import NOTHING, Teller, Told
@@ -101,7 +101,7 @@ class JunitReport:
         teller: Teller,
         *,
         started_unix_s: float,
-        pause_s: float = 1.0,
+        pause_s: float = PAUSE_S,
     ) -> None:
         self._teller = teller
         self._started_unix_s = started_unix_s
@@ -113,13 +113,15 @@ class JunitReport:
         self._rewriter = Rewriter(self.composed, write, name=self.name, pause_s=pause_s)
 
     def handle(self, event: Event) -> None:
-        """Everything but the last write is done by another thread."""
+        """Everything but the first and the last write is done by another thread."""
         if isinstance(event, RunFinished):
             self._rewriter.finish()
             return
         with self._rewriter.lock:
             changed = self._take_in(event)
-        if changed:
+        if isinstance(event, RunStarted):
+            self._rewriter.begin()
+        elif changed:
             self._rewriter.touch()
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 The file is replaced, never changed in place: a file that grows is not whole in between, and even
 a single write is cut at a page's end when the process is killed.  What it costs is bounded
-instead: a write waits for a second, or for fifty times as long as the last one took.
+instead: a write waits for a tenth of a second, or for fifty times as long as the last one took.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-PAUSE_S = 1.0
+PAUSE_S = 0.1
 _SHARE = 50  # a write takes at most one part of so many of the time
 
 
@@ -38,6 +38,14 @@ class Rewriter:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
+
+    def begin(self) -> None:
+        """Write in the caller's thread, before the first change.  Raises what that meets.
+
+        The other thread then only replaces a file that there is: what permissions a new one gets
+        can be learnt only by changing the whole process's for a moment.
+        """
+        self._write(self._composed())
 
     def touch(self) -> None:
         """Something changed.  Raises what an earlier write met."""

@@ -16,7 +16,8 @@ import jsonschema
 import pytest
 from plugin_kit import PATIENCE_S, Repo, clean_environment
 
-from pytest_batchgate.plugin.reporting import FILES
+from pytest_batchgate.errors import OptionError
+from pytest_batchgate.plugin.reporting import FILES, ready_folder
 from pytest_batchgate.report.jsonreport import SCHEMA_PATH
 
 pytestmark = pytest.mark.integration
@@ -138,19 +139,22 @@ def test_every_report_of_a_run(repo: Repo) -> None:
 def test_a_folder_that_cannot_be_had_is_refused_before_anything_runs(repo: Repo) -> None:
     repo.write("batchgate.yaml", "version: 1\ngates:\n  touch: {run: touch ran}\n")
     (repo.root / "file").touch()
-    (repo.root / "proc").symlink_to("/proc")
-    for folder, said in (
-        ("file", "is no folder"),
-        ("file/below", "is no folder"),
-        ("proc/x", "can be written"),
-        ("", "no folder"),
-    ):
-        ran = repo.gates(f"--batch-report-dir={folder}")
-        assert ran.code == 4, ran
-        assert said in ran.err, ran
-        assert "--batch-report-dir" in ran.err, ran
-        assert "Traceback" not in ran.err, ran
+    ran = repo.gates("--batch-report-dir=file")
+    assert ran.code == 4, ran
+    assert f"--batch-report-dir: {repo.root / 'file'} is no folder" in ran.err, ran
+    assert "Traceback" not in ran.err, ran
     assert not (repo.root / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [("file", "is no folder"), ("file/below", "is no folder"), ("proc/x", "nothing can be written")],
+)
+def test_what_is_no_folder_to_write_to(folder: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "proc").symlink_to("/proc")
+    with pytest.raises(OptionError, match=said):
+        ready_folder(tmp_path, Path(folder))
 
 
 def test_reports_that_cannot_be_written_are_named_and_change_the_exit_code(repo: Repo) -> None:

@@ -64,6 +64,14 @@ def test_what_changes_later_is_written_without_being_asked_again(numbers: Iterat
     assert file.contents == [b"1", b"2"]
 
 
+def test_the_file_is_made_by_whoever_begins(numbers: Iterator[bytes]) -> None:
+    file = File()
+    rewriter = Rewriter(lambda: next(numbers), file.write, name="test")
+    rewriter.begin()
+    assert (file.contents, file.threads) == ([b"1"], [threading.current_thread()])
+    assert rewriter._thread is None
+
+
 def test_a_run_without_a_change_writes_once(numbers: Iterator[bytes]) -> None:
     file = File()
     Rewriter(lambda: next(numbers), file.write, name="test").finish()
