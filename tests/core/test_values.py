@@ -18,8 +18,8 @@ from pytest_batchgate.core import values
 class Pair(NamedTuple):
     """The same class, made by the standard library and by us."""
 
-    theirs: type[Any]
-    ours: type[Any]
+    theirs: Callable[..., Any]
+    ours: Callable[..., Any]
 
 
 def pair(make: Callable[[Callable[..., Any]], type[Any]]) -> Pair:
