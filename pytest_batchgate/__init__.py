@@ -8,7 +8,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # the import of `typing` would be the dearest line of this file
 if TYPE_CHECKING:
+    from pytest_batchgate.core.breaker import BreakerChange as BreakerChange
+    from pytest_batchgate.core.breaker import BreakerState as BreakerState
     from pytest_batchgate.core.bus import Subscriber as Subscriber
+    from pytest_batchgate.core.events import BreakerChanged as BreakerChanged
     from pytest_batchgate.core.events import Event as Event
     from pytest_batchgate.core.events import FilesListed as FilesListed
     from pytest_batchgate.core.events import FileWasCollected as FileWasCollected
@@ -45,10 +48,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "core.breaker": "BreakerChange BreakerState",
     "core.bus": "Subscriber",
     "core.events": (
-        "Event FileWasCollected FilesListed GateBecameReady GateFinished GateReport GateStarted "
-        "GateWillRetry Noticed RunFinished RunResult RunStarted TestWasLost TestsWereRun WorkerStarted "
+        "BreakerChanged Event FileWasCollected FilesListed GateBecameReady GateFinished GateReport "
+        "GateStarted GateWillRetry Noticed RunFinished RunResult RunStarted TestWasLost TestsWereRun WorkerStarted "
         "WorkerStopped"
     ),
     "core.model": "Breaker Command Config Finding Gate GateName GateState Ready Retries Tests",

@@ -14,7 +14,6 @@ from pytest_batchgate.errors import NotYetError
 NOT_YET_IN_GATES: Mapping[str, Callable[[Gate], bool]] = {
     "retries": lambda gate: isinstance(gate.work, Tests) and gate.retries.count > 0,
     "fail-on-flaky": lambda gate: isinstance(gate.work, Tests) and gate.work.fail_on_flaky,
-    "breaker": lambda gate: gate.breaker is not None,
     "memory-limit": lambda gate: gate.memory_limit_bytes is not None,
     "test-timeout": lambda gate: isinstance(gate.work, Tests) and gate.work.test_timeout_s is not None,
     "leaks": lambda gate: gate.leaks == "fail",

@@ -260,7 +260,12 @@ GATE_KEYS = _table(
             on=_ENDING,
             doc="`true`: a pass on a retry fails the gate",
         ),
-        Key(name="breaker", kind=BREAKER, doc="Stops a gate that fails again and again: the keys below"),
+        Key(
+            name="breaker",
+            kind=BREAKER,
+            on=_ENDING,
+            doc="Stops a gate that fails again and again: the keys below",
+        ),
         Key(
             name="allow-empty",
             kind=Flag(),

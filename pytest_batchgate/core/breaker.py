@@ -133,7 +133,7 @@ class CircuitBreaker:
 
     def hear(self, epoch: int, outcome: str, now: float, *, text: str = "") -> BreakerChange | None:
         """Take a test's outcome in.  ``text`` is what `match` is searched in."""
-        return self._take_in(epoch, now, failed=self._judge(outcome, text))
+        return self._take_in(epoch, now, failed=self.judge(outcome, text))
 
     def lose(self, epoch: int, now: float, *, text: str = "") -> BreakerChange | None:
         """Take in that a test's worker died while it ran; ``text`` is what is known of the death.
@@ -141,7 +141,7 @@ class CircuitBreaker:
         A probe that is lost has failed, whatever `match` would find: it was to show that all
         is well, and it did not.
         """
-        failed = True if self.state is BreakerState.HALF_OPEN else self._judge("failed", text)
+        failed = True if self.state is BreakerState.HALF_OPEN else self.judge("failed", text)
         return self._take_in(epoch, now, failed=failed)
 
     def wake(self, now: float) -> BreakerChange | None:
@@ -151,7 +151,7 @@ class CircuitBreaker:
             return None
         return self._move(Trigger.COOLED, f"after {self.settings.cooldown_s:g} s", now)
 
-    def _judge(self, outcome: str, text: str) -> bool | None:
+    def judge(self, outcome: str, text: str) -> bool | None:
         """True for a failure that counts, False for a pass, None for no evidence."""
         if outcome in _WELL:
             return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from pytest_batchgate.core.events import Noticed
-from pytest_batchgate.core.gating import became, is_open
+from pytest_batchgate.core.gating import allowance, became, is_open
 from pytest_batchgate.core.ledger import FileRun, Realm
 from pytest_batchgate.core.model import GateName
 from pytest_batchgate.core.protocol import UnitId
@@ -244,7 +244,9 @@ def pick(state: RunState, worker: WorkerRun, claims: Collection[int], *, held: b
                 if alike and ALONE not in special.traits.serial and _allowed(state, special, worker, claims):
                     chosen.append(special)
             if chosen:
-                return _take(state, chosen, worker)
+                run = state.run_of(chosen[0].gate)
+                assert run is not None
+                return _take(state, chosen[: allowance(run)], worker)
     return None
 
 

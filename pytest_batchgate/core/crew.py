@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pytest_batchgate.core import constraints, realms
 from pytest_batchgate.core.agreed import IN_COLLECTION
 from pytest_batchgate.core.events import WorkerStarted, WorkerStopped
-from pytest_batchgate.core.ledger import Realm
+from pytest_batchgate.core.gating import recall_unit
+from pytest_batchgate.core.ledger import OUT, Realm
 from pytest_batchgate.core.protocol import (
     CollectedFile,
     FinishWorker,
     HaltWorker,
     KillWorker,
-    ReleaseTests,
     SpawnWorker,
     WorkerId,
     WorkerLost,
@@ -57,9 +59,8 @@ def stop_for_collection_error(state: RunState, errors: int, *, lost: WorkerId | 
     state.cause = words
     state.no_more_tests = True
     for unit in state.units.values():
-        if not unit.releasing and unit.worker != lost:
-            unit.releasing = True
-            state.do(ReleaseTests(unit.worker, unit.id, None))
+        if unit.worker != lost:
+            recall_unit(state, unit)
 
 
 def on_worker_ended(state: RunState, worker_id: WorkerId) -> None:
@@ -120,6 +121,7 @@ def _blame(state: RunState, worker: WorkerRun, unit: Unit, index: int, reason: s
         assert file.collected is not None
         who = "" if worker.killed else f"worker {worker.name} "
         words = f"{who}{reason} while running {file.collected.nodeid(index)}"
+        tell_lost(state, unit, [index], words)
         realms.lose(state, file, index, "failed", reason=words, worker=worker.name)
     elif unit.collecting and (known := realms.read_elsewhere(state, file.name)) is not None:
         unit.collecting = False
@@ -134,9 +136,33 @@ def _blame(state: RunState, worker: WorkerRun, unit: Unit, index: int, reason: s
         if state.stop is None and not state.options.continue_on_collection_errors:
             stop_for_collection_error(state, 1, lost=worker.id)
     else:  # a second collection of a file that another worker collected without trouble
+        tell_lost(state, unit, unit.out, reason)
         for lost in sorted(unit.out):
             realms.lose(state, file, lost, "error", reason=reason, worker=worker.name)
         unit.out.clear()
+
+
+def tell_lost(state: RunState, unit: Unit, indexes: Iterable[int], text: str) -> None:
+    """Let the breaker of their gate know of tests that end without a result of their own."""
+    if unit.epochs:
+        from pytest_batchgate.core.breaking import lost
+
+        lost(state, unit, indexes, text)
+
+
+def tell_returned(state: RunState, unit: Unit, indexes: Iterable[int]) -> None:
+    """Let the breaker of their gate know of tests that come back unstarted."""
+    if unit.epochs:
+        from pytest_batchgate.core.breaking import returned
+
+        returned(state, unit, indexes)
+
+
+def take_back(state: RunState, worker: WorkerRun, unit: Unit, indexes: Iterable[int]) -> None:
+    """OUT -> TODO for tests of the unit that its worker did not run."""
+    indexes = [index for index in indexes if unit.file.state[index] == OUT]
+    tell_returned(state, unit, indexes)
+    realms.take_back(state, worker.realm, unit.file, indexes)
 
 
 def _remove(state: RunState, worker: WorkerRun) -> None:
@@ -147,7 +173,7 @@ def _remove(state: RunState, worker: WorkerRun) -> None:
         if unit.collecting:
             realms.requeue(state, worker.realm, unit.file)
         else:
-            realms.take_back(state, worker.realm, unit.file, sorted(unit.out))
+            take_back(state, worker, unit, sorted(unit.out))
     worker.units.clear()
     for file in worker.realm.files.values():
         if file.only_for == worker.id:

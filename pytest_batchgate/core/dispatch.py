@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pytest_batchgate.core import constraints, crew, fill, gating, realms, settling
-from pytest_batchgate.core.distribute import await_collection, next_look
+from pytest_batchgate.core import commanding, constraints, crew, deadlines, fill, gating, realms, settling
+from pytest_batchgate.core.distribute import await_collection
 from pytest_batchgate.core.events import Event, FilesListed, RunStarted, TestsWereRun
 from pytest_batchgate.core.ledger import DEFAULT_COMMAND_S, DEFAULT_FILE_S, DONE, DONE_AS, OUT
 from pytest_batchgate.core.lifecycle import GateRun
@@ -36,6 +37,10 @@ from pytest_batchgate.core.protocol import (
     WorkerLost,
 )
 from pytest_batchgate.core.state import RunOptions, RunState, Slot, Unit
+from pytest_batchgate.core.theft import next_look
+
+if TYPE_CHECKING:  # few runs have a breaker
+    from pytest_batchgate.core.breaker import BreakerChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +97,12 @@ class Dispatcher:
 
     def next_deadline(self) -> float | None:
         """When `TimePassed` is due at the latest, on the run's clock; None: no need."""
-        marks = (gating.next_deadline(self.state), next_look(self.state))
+        marks = (deadlines.next_deadline(self.state), next_look(self.state))
         return min((mark for mark in marks if mark is not None), default=None)
 
     def _conclude(self) -> Step:
         state = self.state
-        gating.expire(state)
+        deadlines.expire(state)
         stuck = True
         while stuck:
             while settling.settle(state) or constraints.update(state):
@@ -136,9 +141,9 @@ class Dispatcher:
             case WorkerLost():
                 crew.on_worker_lost(state, event)
             case ServiceReady():
-                gating.on_service_ready(state, event)
+                commanding.on_service_ready(state, event)
             case CommandEnded():
-                gating.on_command_ended(state, event)
+                commanding.on_command_ended(state, event)
             case StopAsked():
                 on_stop_asked(state, event)
             case TimePassed():
@@ -201,6 +206,8 @@ def on_file_collected(state: RunState, event: FileCollected) -> None:
         run = state.run_of(claim)
         if run is not None and run.state is GateState.WAITING:
             gating.begin(state, run)
+        if run is not None and run.breaker is not None:
+            unit.epochs.setdefault(claim, 0)  # the first, if it had not begun when the file was handed out
     if len(taken) < len(free):
         realms.put_back(worker.realm, file, [index for index in free if index not in taken])
     if collected.errors and state.stop is None and not state.options.continue_on_collection_errors:
@@ -221,6 +228,7 @@ def on_tests_finished(state: RunState, event: TestsFinished) -> None:
     file, collected = unit.file, unit.file.collected
     gates, ledger, out = collected.gates, file.state, unit.out
     watched, run_of = state.watched, state.by_claim
+    changes: list[tuple[GateRun, BreakerChange]] = []
     for result in event.results:
         index = result.index
         run = run_of[gates[index]]
@@ -229,6 +237,12 @@ def on_tests_finished(state: RunState, event: TestsFinished) -> None:
         if ledger[index] >= DONE:
             _late_report(state, run, result.outcome)
             continue
+        if run.breaker is not None:
+            from pytest_batchgate.core.breaking import heard
+
+            change = heard(state, unit, run, result)
+            if change is not None:
+                changes.append((run, change))
         ledger[index] = DONE_AS[result.outcome]
         out.discard(index)
         run.counts[result.outcome] += 1
@@ -238,6 +252,10 @@ def on_tests_finished(state: RunState, event: TestsFinished) -> None:
         if watched:
             realms.test_ended(state, file, index, result.outcome)
     state.tell(TestsWereRun(state.now, worker.name, collected, event.results))
+    for run, change in changes:
+        from pytest_batchgate.core.breaking import changed
+
+        changed(state, run, change)
 
 
 def _late_report(state: RunState, run: GateRun, outcome: str) -> None:
@@ -261,6 +279,7 @@ def on_unit_finished(state: RunState, event: UnitFinished) -> None:
     await_collection(state, worker)
     if unit.collecting:  # nothing was reported for the file: the next worker may try
         realms.requeue(state, worker.realm, unit.file)
+    crew.tell_lost(state, unit, unit.out, "")
     for index in sorted(unit.out):
         words = "the worker did not report this test"
         realms.lose(state, unit.file, index, "error", reason=words, worker=worker.name)
@@ -286,11 +305,14 @@ def on_unit_released(state: RunState, event: UnitReleased) -> None:
         worker.files.discard(unit.file.name)
         realms.requeue(state, worker.realm, unit.file)
         return
+    if unit.recalled:
+        unit.recalled = False
+        gating.recall_unit(state, unit)
     unit.out.difference_update(event.indexes)
     if not event.indexes:
         unit.barren = len(unit.out)
         return  # among others: its file is still being collected, and nothing of it will run
-    realms.take_back(state, worker.realm, unit.file, event.indexes)
+    crew.take_back(state, worker, unit, event.indexes)
 
 
 def on_tests_missing(state: RunState, event: TestsMissing) -> None:
@@ -307,9 +329,10 @@ def on_tests_missing(state: RunState, event: TestsMissing) -> None:
     first = next((other for other in others if file.name in other.files), None)
     if first is not None and not first.ending and file.only_for is None:
         file.only_for = first.id
-        realms.take_back(state, worker.realm, file, event.indexes)
+        crew.take_back(state, worker, unit, event.indexes)
         constraints.free_groups(state, worker, file)
         return
+    crew.tell_returned(state, unit, event.indexes)
     for index in event.indexes:
         if file.state[index] == OUT:
             words = "its id was not found again: ids must not differ between processes"

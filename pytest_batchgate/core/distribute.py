@@ -9,11 +9,10 @@ of what another has not started, if that is worth collecting the file again.
 from __future__ import annotations
 
 from pytest_batchgate.core import constraints
-from pytest_batchgate.core.constraints import ALONE
-from pytest_batchgate.core.gating import begin, collecting_on, is_open
+from pytest_batchgate.core.gating import allowance, begin, collecting_on, is_open
 from pytest_batchgate.core.ledger import OUT, TODO, FileRun, Realm
 from pytest_batchgate.core.model import GateState, Tests
-from pytest_batchgate.core.protocol import AssignFile, AssignTests, ReleaseTests, UnitId
+from pytest_batchgate.core.protocol import AssignFile, AssignTests, UnitId
 from pytest_batchgate.core.state import RunState, Unit, WorkerRun
 
 # Two units outstanding keep a worker busy over one round trip; where they are
@@ -21,8 +20,6 @@ from pytest_batchgate.core.state import RunState, Unit, WorkerRun
 LOOKAHEAD_UNITS = 2
 LOOKAHEAD_MAX = 6
 LOOKAHEAD_S = 0.1
-# Theft below this gain costs more in messages and module fixtures than it saves.
-WORTH_STEALING_S = 0.05
 # How long a file that no gate takes may be collected: the default of a gate's `timeout`.
 UNCLAIMED_LIMIT_S = 1800.0
 
@@ -36,10 +33,10 @@ def wants_more(worker: WorkerRun) -> bool:
 
 def open_claims(state: RunState, worker: WorkerRun) -> list[int]:
     """Gates of the worker's realm whose tests it may get now."""
-    return [claim for claim in sorted(worker.realm.gates) if _may_work_on(state, worker, claim)]
+    return [claim for claim in sorted(worker.realm.gates) if may_work_on(state, worker, claim)]
 
 
-def _may_work_on(state: RunState, worker: WorkerRun, claim: int) -> bool:
+def may_work_on(state: RunState, worker: WorkerRun, claim: int) -> bool:
     run = state.run_of(claim)
     if run is None or run.ended or not is_open(state, run):
         return False
@@ -60,7 +57,7 @@ def give(state: RunState, worker: WorkerRun, *, idle: bool) -> bool:
     claims = open_claims(state, worker)
     if _give_special(state, worker, claims, held=True):
         return True
-    choices = [find_file(state, worker, claims)]
+    choices = [find_file(state, worker, claims_to_collect(state, worker, claims))]
     if claims:
         choices.append(_find_waiting(state, worker, claims, held=True))
         if idle:
@@ -76,6 +73,20 @@ def give(state: RunState, worker: WorkerRun, *, idle: bool) -> bool:
             _give_waiting(state, worker, file, claim)
         return True
     return idle and _give_special(state, worker, claims, held=False)
+
+
+def claims_to_collect(state: RunState, worker: WorkerRun, claims: list[int]) -> list[int]:
+    """Gates for which another file is of use: for a few probes, none while there are tests at hand."""
+    return [claim for claim in claims if not _has_probes(state, worker.realm, claim)]
+
+
+def _has_probes(state: RunState, realm: Realm, claim: int) -> bool:
+    run = state.run_of(claim)
+    if run is None or allowance(run) is None:
+        return False
+    if any(claim in file.todo for file in realm.waiting.values()):
+        return True
+    return any(unit.collecting and claim in unit.file.claimants for unit in state.units.values())
 
 
 Choice = tuple[int, FileRun, int | None]  # priority, file, gate (None: collect the file)
@@ -107,8 +118,12 @@ def _find_waiting(state: RunState, worker: WorkerRun, claims: list[int], *, held
 
 def _worth_collecting(state: RunState, worker: WorkerRun, file: FileRun, claim: int) -> bool:
     """Whether another worker that holds the file would not get to these tests sooner."""
-    holders = [w for w in state.workers.values() if w is not worker and not w.ending and file.name in w.files]
-    if not holders or all(not _may_work_on(state, holder, claim) for holder in holders):
+    holders = [
+        other
+        for other in state.workers.values()
+        if other is not worker and not (other.ending or other.leaving) and file.name in other.files
+    ]
+    if not holders or all(not may_work_on(state, holder, claim) for holder in holders):
         return True
     wait_s = min(holder.rest_s() for holder in holders)
     return file.collect_s() < wait_s + len(file.todo[claim]) * file.test_s() / 2
@@ -176,7 +191,8 @@ def _give_file(state: RunState, worker: WorkerRun, file: FileRun, claims: list[i
                 continue  # an earlier one of them has just taken its mutex
             if run.gate.resources:
                 _begin_if_waiting(state, claim)
-            opened.add(claim)
+            if allowance(run) is None:  # else probes are chosen among its tests once they are known
+                opened.add(claim)
     unit = Unit(
         id=UnitId(state.new_id()),
         worker=worker.id,
@@ -185,6 +201,8 @@ def _give_file(state: RunState, worker: WorkerRun, file: FileRun, claims: list[i
         gates=frozenset(opened),
         collecting=True,
     )
+    for claim in opened:
+        _note_epoch(state, unit, claim, 0)
     file.collector = worker.id
     worker.realm.queue.remove(file)
     worker.files.add(file.name)
@@ -200,6 +218,12 @@ def _begin_if_waiting(state: RunState, claim: int) -> None:
 
 def _give_waiting(state: RunState, worker: WorkerRun, file: FileRun, claim: int) -> None:
     indexes = file.todo.pop(claim)
+    run = state.run_of(claim)
+    assert run is not None
+    most = allowance(run)
+    if most is not None and most < len(indexes):
+        file.todo[claim] = indexes[most:]
+        indexes = indexes[:most]
     if not file.todo:
         worker.realm.waiting.pop(file.name, None)
     _assign_tests(state, worker, file, indexes)
@@ -218,6 +242,8 @@ def _assign_tests(state: RunState, worker: WorkerRun, file: FileRun, indexes: li
         gates=frozenset(gates),
         out=set(indexes),
     )
+    for claim in unit.gates:
+        _note_epoch(state, unit, claim, gates.count(claim))
     for index in indexes:
         assert file.state[index] == TODO
         file.state[index] = OUT
@@ -226,6 +252,14 @@ def _assign_tests(state: RunState, worker: WorkerRun, file: FileRun, indexes: li
     keys = tuple(file.collected.keys[index] for index in indexes)
     state.do(AssignTests(worker.id, unit.id, file.name, tuple(indexes), keys, gates))
     return unit
+
+
+def _note_epoch(state: RunState, unit: Unit, claim: int, count: int) -> None:
+    run = state.run_of(claim)
+    if run is not None and run.breaker is not None:
+        from pytest_batchgate.core.breaking import handed_out
+
+        handed_out(unit, run, count)
 
 
 def _take_on(state: RunState, worker: WorkerRun, unit: Unit) -> None:
@@ -245,116 +279,6 @@ def await_collection(state: RunState, worker: WorkerRun) -> None:
         runs = [state.run_of(claim) for claim in first.file.claimants]
         limits = [run.gate.timeout_s for run in runs if run is not None]
         first.due_s = state.now + min(limits, default=UNCLAIMED_LIMIT_S)
-
-
-def steal_for(state: RunState, thief: WorkerRun) -> bool:
-    """Ask the worker with most left for a share; what it gives back is handed out as it arrives."""
-    if state.options.sequential or state.no_more_tests or ALONE in state.serial_held:
-        return False
-    if any(unit.releasing for unit in state.units.values()):
-        return True  # something is about to come
-    victims = [
-        worker
-        for worker in state.workers.values()
-        if worker is not thief and worker.realm is thief.realm and worker.live and not worker.ending
-    ]
-    for victim in sorted(victims, key=lambda worker: -worker.rest_s()):
-        found = _loot(state, thief, victim)
-        if found is not None:
-            unit, count = found
-            unit.releasing = True
-            state.do(ReleaseTests(victim.id, unit.id, count))
-            return True
-    return False
-
-
-def _loot(state: RunState, thief: WorkerRun, victim: WorkerRun) -> tuple[Unit, int | None] | None:
-    """The unit to take from and how many tests (None: all), or None where nothing pays."""
-    units = list(victim.units.values())
-    # What has taken long already will take as long again, whatever was expected of it.
-    silent_s = state.now - victim.heard_s
-    ahead_s = victim.rest_s() + silent_s
-    for unit in reversed(units[1:]):
-        ahead_s -= unit.rest_s()
-        useful = not unit.gates or any(_may_work_on(state, thief, claim) for claim in unit.gates)
-        if unit.collecting and useful and unit.barren < 0 and ahead_s >= WORTH_STEALING_S:
-            return unit, None  # nobody has collected it yet: nothing is paid twice
-    for unit in reversed(units):
-        if not _may_share(state, thief, unit):
-            continue
-        cost_s = 0.0 if unit.file.name in thief.files else unit.file.collect_s()
-        gain_s = (victim.rest_s() - cost_s) / 2
-        share = min(len(unit.out) - 1, int(gain_s / max(unit.file.test_s(), 1e-6)))
-        if gain_s >= WORTH_STEALING_S and share >= 1:
-            return unit, share
-        if silent_s - cost_s >= 2 * WORTH_STEALING_S:  # one test alone took that long: who knows of the rest
-            return unit, len(unit.out) // 2
-    return None
-
-
-def next_look(state: RunState) -> float | None:
-    """When to think again of what a worker holds that has said nothing for longer and longer.
-
-    None while nobody could take it over.
-    """
-    if state.options.sequential or state.no_more_tests:
-        return None
-    idle = {w.realm.key for w in state.workers.values() if w.live and not w.ending and _is_idle(w)}
-    vacant = any(slot.worker is None and slot.command is None for slot in state.slots)
-    if not idle and not vacant:
-        return None
-    looks = []
-    for worker in state.workers.values():
-        if _has_loot(worker) and (vacant or worker.realm.key in idle):
-            wait_s = WORTH_STEALING_S
-            while worker.heard_s + wait_s <= state.now:
-                wait_s *= 2
-            looks.append(worker.heard_s + wait_s)
-    return min(looks, default=None)
-
-
-def _is_idle(worker: WorkerRun) -> bool:
-    return worker.hungry or not worker.units
-
-
-def _has_loot(worker: WorkerRun) -> bool:
-    """Whether it holds what it has not begun and could give away."""
-    if not worker.live or worker.ending:
-        return False
-    first, *others = worker.units.values() or (None,)
-    if any(unit.collecting and not unit.releasing and unit.barren < 0 for unit in others):
-        return True
-    units = () if first is None else (first, *others)
-    return any(
-        not (unit.collecting or unit.special or unit.releasing)
-        and len(unit.out) >= 3
-        and len(unit.out) != unit.barren
-        for unit in units
-    )
-
-
-def _may_share(state: RunState, thief: WorkerRun, unit: Unit) -> bool:
-    """Tests with traits stay where they were put; the one that runs and the next cannot be had."""
-    if unit.collecting or unit.special or unit.file.only_for is not None:
-        return False
-    if len(unit.out) < 3 or len(unit.out) == unit.barren:
-        return False
-    return all(_may_work_on(state, thief, claim) for claim in unit.gates)
-
-
-def rest_to_share_s(state: RunState, realm: Realm) -> float:
-    """Expected seconds of what this environment's workers hold and could give away."""
-    rest_s = 0.0
-    for worker in state.workers.values():
-        if worker.realm is realm and worker.live:
-            rest_s += sum(
-                unit.rest_s()
-                for unit in worker.units.values()
-                if not unit.special and (len(unit.out) >= 3 or unit.collecting)
-            )
-            if _has_loot(worker):
-                rest_s += state.now - worker.heard_s
-    return rest_s
 
 
 def nothing_left(state: RunState, worker: WorkerRun) -> bool:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_batchgate.core.model import Finding, Gate, GateName, GateState
 from pytest_batchgate.core.protocol import CollectedFile, TestResult
+
+if TYPE_CHECKING:  # few runs have a breaker
+    from pytest_batchgate.core.breaker import BreakerChange
 
 OUTCOMES = ("passed", "failed", "skipped", "xfailed", "xpassed", "error", "not_run")
 
@@ -112,6 +115,19 @@ class GateWillRetry:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakerChanged:
+    """A gate's circuit breaker went from one state to another.
+
+    ``held``: how many of its collected tests had not ended then, those that still ran included.
+    """
+
+    at: float
+    gate: GateName
+    change: BreakerChange
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
 class GateFinished:
     at: float
     report: GateReport
@@ -188,6 +204,7 @@ Event: TypeAlias = (
     | GateStarted
     | GateBecameReady
     | GateWillRetry
+    | BreakerChanged
     | GateFinished
     | WorkerStarted
     | WorkerStopped

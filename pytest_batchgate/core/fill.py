@@ -8,7 +8,7 @@ as soon as a worker has run out of what it was already given.
 
 from __future__ import annotations
 
-from pytest_batchgate.core import crew, distribute
+from pytest_batchgate.core import crew, distribute, theft
 from pytest_batchgate.core.constraints import ALONE, any_ready
 from pytest_batchgate.core.crew import out_of_restarts
 from pytest_batchgate.core.deadlock import bring_forward, explain
@@ -190,7 +190,7 @@ def _wanted_workers(state: RunState, realm: Realm) -> int:
     pieces = len(realm.queue) + len(realm.waiting)
     pieces += state.specials.count(realm)
     # Work worth sharing: another worker costs about as much as WORTH_A_WORKER_S of tests.
-    if distribute.rest_to_share_s(state, realm) > WORTH_A_WORKER_S:
+    if theft.rest_to_share_s(state, realm) > WORTH_A_WORKER_S:
         pieces += 1
     return min(slots, busy + pieces)
 
@@ -205,7 +205,7 @@ def _has_work(state: RunState, realm: Realm) -> bool:
         return _is_open_for(state, realm)
     if _can_start(state, realm):
         return True
-    return _is_open_for(state, realm) and distribute.rest_to_share_s(state, realm) > WORTH_A_WORKER_S
+    return _is_open_for(state, realm) and theft.rest_to_share_s(state, realm) > WORTH_A_WORKER_S
 
 
 def _is_open_for(state: RunState, realm: Realm) -> bool:
@@ -217,7 +217,7 @@ def _can_start(state: RunState, realm: Realm) -> bool:
     """Whether something of this environment waits for nothing but a worker."""
     probe = WorkerRun(id=WorkerId(-1), slot=0, realm=realm)
     claims = distribute.open_claims(state, probe)
-    if distribute.find_file(state, probe, claims) is not None:
+    if distribute.find_file(state, probe, distribute.claims_to_collect(state, probe, claims)) is not None:
         return True
     if any(claim in file.todo for file in realm.waiting.values() for claim in claims):
         return True
@@ -245,7 +245,7 @@ def _feed(state: RunState, *, spare: int) -> None:
                 progress = True
     for worker in fed:
         idle = not worker.units or worker.hungry
-        if idle and not distribute.steal_for(state, worker):
+        if idle and not theft.steal_for(state, worker):
             distribute.give_alone(state, worker)
 
 

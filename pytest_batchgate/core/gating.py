@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from pytest_batchgate.core.events import GateBecameReady, GateFinished, GateStarted, GateWillRetry, Noticed
+from pytest_batchgate.core.events import GateFinished, GateStarted
 from pytest_batchgate.core.ledger import DEFAULT_COMMAND_S
 from pytest_batchgate.core.lifecycle import GateRun
-from pytest_batchgate.core.model import Command, GateState
+from pytest_batchgate.core.model import Breaker, Command, GateState
 from pytest_batchgate.core.protocol import (
-    CommandEnded,
     KillWorker,
     ReleaseTests,
-    ServiceReady,
     StartCommand,
     StopCommand,
     WorkerId,
 )
 from pytest_batchgate.core.realms import drop_unwanted, give_up_tests
-from pytest_batchgate.core.retrying import chance_of, is_retried, pause_s
-from pytest_batchgate.core.state import RunState
-
-KILL_GRACE_S = 10.0  # the default of a gate's `grace`
+from pytest_batchgate.core.state import RunState, Unit
 
 
 def culprit_of(state: RunState, run: GateRun) -> GateRun | None:
@@ -60,8 +55,22 @@ def its_turn(state: RunState, run: GateRun) -> bool:
 
 
 def is_pausing(state: RunState, run: GateRun) -> bool:
-    """Whether it is between two attempts."""
+    """Whether it waits for the time alone: between two attempts, or while its breaker cools down."""
+    return is_between(state, run) or cooled_at(run) is not None
+
+
+def is_between(state: RunState, run: GateRun) -> bool:
     return run.not_before_s is not None and state.now < run.not_before_s
+
+
+def cooled_at(run: GateRun) -> float | None:
+    """When its open breaker lets it try again; None if there is no such time."""
+    return None if run.breaker is None or run.closing is not None else run.breaker.next_deadline
+
+
+def allowance(run: GateRun) -> int | None:
+    """How many tests of the gate its breaker lets start now; None: any number."""
+    return None if run.breaker is None else run.breaker.allowance
 
 
 def may_start(state: RunState, run: GateRun) -> bool:
@@ -80,6 +89,8 @@ def is_open(state: RunState, run: GateRun) -> bool:
     """Whether tests of this gate may be handed out now (it may have to begin first)."""
     if state.no_more_tests or state.options.collect_only or run.closing is not None:
         return False
+    if run.breaker is not None and run.breaker.allowance == 0:
+        return False
     return run.state is GateState.RUNNING or may_start(state, run)
 
 
@@ -94,8 +105,22 @@ def begin(state: RunState, run: GateRun, slots: tuple[int, ...] = ()) -> None:
     run.slots = slots
     for name in run.gate.resources:
         state.resources_held[name] = run.name
+    if run.gate.breaker is not None and not run.gate.is_service:
+        _arm(run, run.gate.breaker)
     run.move(GateState.RUNNING)
     state.tell(GateStarted(state.now, run.name, slots))
+
+
+def _arm(run: GateRun, settings: Breaker) -> None:
+    """Give the gate its breaker; a command's attempt is handed out at once."""
+    if run.breaker is None:
+        from pytest_batchgate.core.breaker import CircuitBreaker
+
+        # A command's time limit is that of one attempt: no cooldown can pass it.
+        deadline_s = run.deadline_s if run.claim is not None else None
+        run.breaker = CircuitBreaker(settings, deadline=deadline_s)
+    if run.claim is None:
+        run.epoch = run.breaker.hand_out(1)
 
 
 def start_command(state: RunState, run: GateRun, slots: tuple[int, ...]) -> None:
@@ -113,9 +138,9 @@ def end(state: RunState, run: GateRun, how: GateState, reason: str | None = None
     """Any state -> an end.  Frees what the gate held and says so once."""
     if run.started_s is not None:
         run.ended_s = state.now if run.last_try is None else run.ended_s
-    _let_go(state, run)
+    let_go(state, run)
     if run.claim is not None and (run.remaining or run.cut_short):
-        skipped = how is GateState.SKIPPED
+        skipped = how in {GateState.SKIPPED, GateState.BROKEN}
         give_up_tests(state, run, (reason or "a need was not good") if skipped else None)
     run.move(how, reason)
     state.alive.remove(run)
@@ -126,7 +151,7 @@ def end(state: RunState, run: GateRun, how: GateState, reason: str | None = None
         stop_everything(state, f"{run.name} {became(run)} (fail-fast)")
 
 
-def _let_go(state: RunState, run: GateRun) -> None:
+def let_go(state: RunState, run: GateRun) -> None:
     """Free the mutexes and slots of an attempt that is over."""
     for name in run.gate.resources:
         if state.resources_held.get(name) == run.name:
@@ -136,37 +161,6 @@ def _let_go(state: RunState, run: GateRun) -> None:
     for slot in run.slots:
         if state.slots[slot].command == run.name:
             state.slots[slot].command = None
-
-
-def _try_again(state: RunState, run: GateRun, how: GateState, reason: str | None, text: str) -> bool:
-    """Whether a command that did not pass goes back to waiting for another attempt."""
-    retries = run.gate.retries
-    if state.stopping or run.gate.is_service:
-        return False
-    if run.closing is not None and how is not GateState.TIMED_OUT:
-        return False  # somebody else ended it
-    if not is_retried(retries, attempt=run.attempts, state=how, text=f"{reason or ''}\n{text}"):
-        return False
-    chance = chance_of(state.options.seed, run.name, str(run.attempts))
-    wait_s = pause_s(retries, attempt=run.attempts, chance=chance)
-    _let_go(state, run)
-    run.closing = run.deadline_s = None
-    run.last_try = (how, reason)
-    run.ended_s = state.now
-    run.not_before_s = state.now + wait_s
-    run.move(GateState.WAITING)
-    state.tell(GateWillRetry(state.now, run.name, run.attempts, retries.count + 1, how, reason, wait_s))
-    return True
-
-
-def _after_retries(run: GateRun, how: GateState, reason: str | None) -> tuple[GateState, str | None]:
-    """A pass that took several attempts is no plain pass."""
-    if how is not GateState.PASSED or run.attempts < 2:
-        return how, reason
-    words = f"passed on attempt {run.attempts}"
-    if run.gate.work.fail_on_flaky:
-        return GateState.FAILED, f"{words} only (fail-on-flaky)"
-    return GateState.FLAKY, words
 
 
 def cut(state: RunState, run: GateRun, how: GateState, reason: str | None) -> None:
@@ -193,10 +187,23 @@ def close(state: RunState, run: GateRun, how: GateState, reason: str | None, *, 
     elif kill:
         _kill_workers(state, run.claim, run.gate.grace_s, reason or how.value)
     else:
-        for unit in state.units.values():
-            if run.claim in unit.gates and not unit.releasing:
-                unit.releasing = True
-                state.do(ReleaseTests(unit.worker, unit.id, None))
+        recall(state, run.claim)
+
+
+def recall(state: RunState, claim: int) -> None:
+    """Ask for everything of the gate that its workers have not begun."""
+    for unit in state.units.values():
+        if claim in unit.gates:
+            recall_unit(state, unit)
+
+
+def recall_unit(state: RunState, unit: Unit) -> None:
+    """Ask for all of a unit; of one that a part was asked of, once that has come."""
+    if unit.releasing:
+        unit.recalled = True
+        return
+    unit.releasing = True
+    state.do(ReleaseTests(unit.worker, unit.id, None))
 
 
 def _kill_workers(state: RunState, claim: int, grace_s: float, reason: str) -> None:
@@ -220,68 +227,6 @@ def stop_everything(state: RunState, reason: str) -> None:
     for run in tuple(state.alive):
         if not run.ended and run.claim is None:
             close(state, run, GateState.CANCELLED, reason)
-
-
-def on_command_ended(state: RunState, event: CommandEnded) -> None:
-    run = state.gates[event.gate]
-    if run.ended:
-        return
-    run.cpu_s, run.peak_rss_bytes = event.cpu_s, event.peak_rss_bytes
-    run.outputs, run.log_path = event.outputs, event.log_path
-    run.findings, run.more_findings = event.findings, event.more_findings
-    for text in event.notes:
-        state.tell(Noticed(state.now, text))
-    if event.leaked and run.gate.leaks == "warn":
-        text = f"{run.name} left processes behind, which have been ended: {', '.join(event.leaked)}"
-        state.tell(Noticed(state.now, text))
-    how, reason = event.state, event.reason
-    if run.closing is not None:
-        how, reason = run.closing
-    died = run.state is GateState.READY and run.closing is None and not unneeded(state, run)
-    if died and how.good:
-        how, reason = GateState.FAILED, "ended by itself while it was needed"
-    if _try_again(state, run, how, reason, event.text):
-        return
-    how, reason = _after_retries(run, how, reason)
-    end(state, run, how, reason)
-    if not died or state.stopping:
-        return
-    words = f"service {run.name} ended while it was needed: {reason or how.value}"
-    for name in state.plan.dependents[run.name]:
-        user = state.gates[name]
-        if user.state is not GateState.WAITING or user.gate.when != "always":
-            close(state, user, GateState.FAILED, words)
-
-
-def on_service_ready(state: RunState, event: ServiceReady) -> None:
-    name = event.gate
-    run = state.gates[name]
-    if run.state is GateState.RUNNING:
-        run.deadline_s = None
-        run.outputs = event.outputs
-        run.move(GateState.READY)
-        state.tell(GateBecameReady(state.now, name))
-
-
-def expire(state: RunState) -> None:
-    """Gates past their time limit are brought to an end, and files that take as long to collect."""
-    for run in tuple(state.alive):
-        if run.deadline_s is not None and state.now >= run.deadline_s and not run.ended:
-            run.deadline_s = None
-            limit = f"timed out after {run.gate.timeout_s:g} s"
-            close(state, run, GateState.TIMED_OUT, limit, kill=True)
-    for unit in state.units.values():
-        if unit.due_s is not None and state.now >= unit.due_s:
-            unit.due_s = None
-            kill_worker(state, unit.worker, KILL_GRACE_S, f"{unit.file.name} took too long to collect")
-
-
-def next_deadline(state: RunState) -> float | None:
-    deadlines = [run.deadline_s for run in state.alive if run.deadline_s is not None]
-    # One that has passed is no deadline: the gate waits for something else now.
-    deadlines += [run.not_before_s for run in state.alive if run.not_before_s and is_pausing(state, run)]
-    deadlines += [unit.due_s for unit in state.units.values() if unit.due_s is not None]
-    return min(deadlines, default=None)
 
 
 def became(run: GateRun) -> str:

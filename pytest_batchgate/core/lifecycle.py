@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pytest_batchgate.core.events import OUTCOMES, GateReport
 from pytest_batchgate.core.ledger import Realm
 from pytest_batchgate.core.model import Command, Finding, Gate, GateName, GateState
+from pytest_batchgate.core.protocol import WorkerId
+
+if TYPE_CHECKING:  # few runs have a breaker
+    from pytest_batchgate.core.breaker import CircuitBreaker
 
 _ENDS = frozenset(state for state in GateState if state.ended)
 
@@ -45,6 +50,7 @@ class GateRun:
     closing: tuple[GateState, str | None] | None = None
     cut_short: bool = False  # it ended by something else than its own work
     trouble: str | None = None  # why it fails although no test of it did
+    breaker: CircuitBreaker | None = None  # from its first attempt on, if it has one
     # tests gates
     realm: Realm | None = None
     remaining: int = 0  # collected tests that have not reported
@@ -52,7 +58,9 @@ class GateRun:
     collect_errors: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     work_s: float = 0.0
+    struck: set[WorkerId] = field(default_factory=set)  # whose last evidence for the breaker was a failure
     # command gates
+    epoch: int = 0  # the breaker's, when its latest attempt began
     slots: tuple[int, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
     cpu_s: float = 0.0

@@ -25,6 +25,7 @@ class TestResult(NamedTuple):
     outcome: str  # passed, failed, skipped, xfailed, xpassed, error
     duration_s: float  # setup, call and teardown together
     payload: object = None
+    text: str = ""  # of a failure, where the gate has a `match` that is searched in it
 
 
 TestResult.__test__ = False  # type: ignore[attr-defined]  # in its body it would be a field to mypy

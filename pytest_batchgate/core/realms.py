@@ -269,7 +269,7 @@ def lose(
 def _too_late(state: RunState, file: FileRun, index: int, run: GateRun) -> None:
     """A test that turned up when its gate had ended."""
     assert file.collected is not None
-    if run.state is GateState.SKIPPED:
+    if run.state in {GateState.SKIPPED, GateState.BROKEN}:
         outcome, reason = "skipped", run.reason or "a need was not good"
     elif run.cut_short:
         outcome, reason = "not_run", ""

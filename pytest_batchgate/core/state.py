@@ -57,6 +57,8 @@ class Unit:
     out: set[int] = field(default_factory=set)  # indexes not reported yet
     collecting: bool = False  # its file's first collection is still to come
     releasing: bool = False
+    recalled: bool = False  # all of it is to come back, once an earlier release has been answered
+    epochs: dict[int, int] = field(default_factory=dict)  # gate -> its breaker's epoch when it was handed out
     due_s: float | None = None  # when its collection has taken too long, on the run's clock
     special: bool = False  # its tests have traits
 

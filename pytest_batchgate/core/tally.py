@@ -224,7 +224,7 @@ class Tally:
 
     def _add_results(self, collected: CollectedFile, results: Iterable[TestResult]) -> None:
         gates, traits, by_claim = collected.gates, collected.traits, self._by_claim
-        for index, _outcome, duration_s, _payload in results:
+        for index, _outcome, duration_s, _payload, _text in results:
             claim = gates[index]
             span = by_claim[claim] if claim != NO_GATE else None
             if span is None:

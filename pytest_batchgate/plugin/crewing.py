@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_batchgate.core.model import Estimates, Tests
+from pytest_batchgate.core.model import Estimates, Gate, Tests
 from pytest_batchgate.core.protocol import (
     Action,
     AssignFile,
@@ -64,6 +64,12 @@ def expected_work_s(estimates: Estimates) -> float:
     if not estimates.files:
         return math.inf
     return sum(estimates.files.values()) + sum(estimates.collects.values())
+
+
+def searches_failures(gate: Gate) -> bool:
+    """Whether a `match` of the gate is searched in the text of its failures."""
+    breaker, retries = gate.breaker, gate.retries
+    return bool((breaker and breaker.match) or (retries.count and retries.match))
 
 
 class Crewing:
@@ -140,10 +146,12 @@ class Crewing:
             assert isinstance(work, Tests)
             claims.append((str(gate.name), work.expression, work.paths))
         typed = launch.typed
+        matching = [index for index, gate in enumerate(launch.plan.claims) if searches_failures(gate)]
         return {
             "protocol": wire.PROTOCOL,
             "gates": claims,
             "gate_names": [name for name, _, _ in claims],
+            "matching": matching,
             "all_gates": [str(gate.name) for gate in launch.config.gates],
             "ini_markexpr": typed.ini_markexpr,
             "ini_keyword": typed.ini_keyword,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from pytest_batchgate.core.events import (
+    BreakerChanged,
     Event,
     FilesListed,
     FileWasCollected,
@@ -59,6 +60,7 @@ class GateView:
     started_s: float | None = None  # on the run's clock
     slots: tuple[int, ...] = ()
     retry: str | None = None  # the attempt that is next, in words
+    breaker: BreakerChanged | None = None  # its last change, unless that closed it again
     report: GateReport | None = None  # once it has ended
     counts: Counter[str] = field(default_factory=Counter)  # by outcome
     tests: int = 0  # collected so far
@@ -131,6 +133,11 @@ class LiveState:
             self._listed.update(event.files)
         elif isinstance(event, RunStarted):
             self._expect()
+        elif isinstance(event, BreakerChanged):
+            self._waits.clear()
+            if event.gate in self.gates:
+                closed = event.change.after.value == "closed"
+                self.gates[event.gate].breaker = None if closed else event
         elif isinstance(event, (GateStarted, GateBecameReady, GateWillRetry, GateFinished)):
             self._waits.clear()
             self._change(event)

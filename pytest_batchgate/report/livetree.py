@@ -195,12 +195,23 @@ class _Drawing:
         if view.report is not None:
             return self.ended(view)
         if view.state is GateState.WAITING:
-            return expected, f"for {self.safe(self.state.waits_for(view))}"
+            waits = f"for {self.safe(self.state.waits_for(view))}"
+            return expected, ", ".join(filter(None, [waits, self.breaker(view)]))
         spent = elapsed(self.at - (view.started_s or 0.0))
         time = f"{spent} of {expected}" if expected else spent
         if view.gate.kind == "tests":
-            return time, _progress(self.state, view)
+            return time, ", ".join(filter(None, [_progress(self.state, view), self.breaker(view)]))
         return time, ", ".join(f"gw{slot}" for slot in view.slots)
+
+    def breaker(self, view: GateView) -> str:
+        """Why the gate stands still, and for how long; nothing of one whose breaker is closed."""
+        if view.breaker is None:
+            return ""
+        change = view.breaker.change
+        text = f"breaker {change.after.value}: {self.safe(change.reason)}"
+        if change.wakes_at is None:
+            return text
+        return f"{text}, tried again in {elapsed(max(0.0, change.wakes_at - self.at))}"
 
     def ended(self, view: GateView) -> tuple[str, str]:
         report = view.report

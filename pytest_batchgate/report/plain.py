@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_batchgate.core.events import (
+    BreakerChanged,
     Event,
     GateBecameReady,
     GateFinished,
@@ -35,8 +36,14 @@ _NAME_WIDTH = 30  # characters; a longer name shifts its own line only
 _REASON_WIDTH = 500
 _NAMED_CULPRITS = 10
 _SHOWN_FINDINGS = 50
-_SHOWS_LOG = frozenset({GateState.FAILED, GateState.TIMED_OUT, GateState.CRASHED})
+_SHOWS_LOG = frozenset({GateState.FAILED, GateState.TIMED_OUT, GateState.CRASHED, GateState.BROKEN})
 _ONLY_STOPPED = frozenset({GateState.SKIPPED, GateState.CANCELLED})
+_HELD = {  # what a breaker's state means for the tests that have not ended
+    "open": "{} held back",
+    "half-open": "of {} some are tried",
+    "closed": "{} to go",
+    "broken": "{} not run",
+}
 _CODES = {2: "collection errors", 3: "an internal error", 4: "a usage error", 5: "nothing to run"}
 
 
@@ -84,6 +91,8 @@ class PlainReport:
             self._change(event.at, event.gate, "ready", "", lasting=False)
         elif isinstance(event, GateWillRetry):
             self._again(event)
+        elif isinstance(event, BreakerChanged):
+            self._breaker(event)
         elif isinstance(event, GateFinished):
             self._finish(event.at, event.report)
         elif isinstance(event, Noticed):
@@ -107,6 +116,16 @@ class PlainReport:
         pause = f" in {duration(event.pause_s)}" if event.pause_s else ""
         text = f"attempt {event.attempt} of {event.most}{why}; again{pause}"
         self._change(event.at, event.gate, event.state.value, text, lasting=True, yellow=True)
+
+    def _breaker(self, event: BreakerChanged) -> None:
+        change = event.change
+        text = f"breaker: {self._safe(change.reason)}"
+        if event.held:
+            text += f"; {_HELD[change.after.value].format(plural(event.held, 'test'))}"
+        if change.wakes_at is not None:
+            text += f"; tried again in {duration(change.wakes_at - event.at)}"
+        closed = change.after.value == "closed"
+        self._change(event.at, event.gate, change.after.value, text, lasting=True, yellow=not closed)
 
     def _finish(self, at: float, report: GateReport) -> None:
         details = [] if report.started_s is None else [duration(report.wall_s)]

@@ -72,7 +72,7 @@ class HistoryRecorder:
         collected = event.collected
         found = self._sum_of(collected)
         work_s = 0.0
-        for index, outcome, duration_s, _payload in event.results:
+        for index, outcome, duration_s, _payload, _text in event.results:
             work_s += duration_s
             if duration_s > SLOW_S or outcome in _FAILED:
                 found.spoilt |= outcome in _FAILED

@@ -23,17 +23,20 @@ class Outbox:
         self._send = send
         self._lock = threading.Lock()
         self._messages: list[wire.Message] = []
-        self._results: list[tuple[int, str, float, Any]] = []
+        self._results: list[tuple[Any, ...]] = []
         self._unit = -1
         self._closed = threading.Event()
         threading.Thread(target=self._beat, name="batchgate-flush", daemon=True).start()
 
-    def result(self, unit: int, index: int, outcome: str, duration_s: float, payload: Any) -> None:
+    def result(
+        self, unit: int, index: int, outcome: str, duration_s: float, payload: Any, text: str = ""
+    ) -> None:
         with self._lock:
             if unit != self._unit:
                 self._seal()
                 self._unit = unit
-            self._results.append((index, outcome, duration_s, payload))
+            whole = (index, outcome, duration_s, payload)
+            self._results.append((*whole, text) if text else whole)
             full = len(self._results) >= FLUSH_TESTS
         if full:
             self.flush()

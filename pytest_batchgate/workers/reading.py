@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import starmap
 from typing import Any
 
 from pytest_batchgate.core.protocol import (
@@ -32,7 +33,7 @@ def read(
     for kind, *rest in batch:
         if kind == wire.RESULTS:
             unit, results = rest
-            yield TestsFinished(worker, unit, tuple(map(TestResult._make, results)))
+            yield TestsFinished(worker, unit, tuple(starmap(TestResult, results)))
         elif kind == wire.UNIT_DONE:
             yield UnitFinished(worker, rest[0])
         elif kind == wire.HUNGRY:

@@ -16,7 +16,7 @@ import struct
 from typing import Any, Final
 
 MARSHAL_VERSION: Final = 4
-PROTOCOL: Final = 1  # raised whenever a message changes; both sides must agree
+PROTOCOL: Final = 2  # raised whenever a message changes; both sides must agree
 
 # How a worker keeps its running test in a shared mapping: unit, index, when it began (epoch, seconds).
 STANDSTILL: Final = struct.Struct("<qqd")
@@ -27,7 +27,7 @@ Message = tuple[Any, ...]
 INFO: Final = "G"  # (dict,): the worker's interpreter and platform
 LISTED: Final = "L"  # (files, those whose text names a gate marker)
 COLLECTED: Final = "C"  # (unit, dict of CollectedFile fields, taken | None)
-RESULTS: Final = "R"  # (unit, [(index, outcome, duration_s, payload), ...])
+RESULTS: Final = "R"  # (unit, [(index, outcome, duration_s, payload[, text]), ...])
 UNIT_DONE: Final = "U"  # (unit,)
 RELEASED: Final = "V"  # (unit, indexes, whole)
 MISSING: Final = "M"  # (unit, indexes)

@@ -38,6 +38,7 @@ _STANDARD = frozenset(
     }
 )
 _PHASES = ["setup", "call", "teardown"]
+_HALF_TEXT = 32 * 1024
 
 
 @dataclass(eq=False, slots=True)
@@ -97,6 +98,7 @@ class TestRunner:
         self.outbox = outbox
         self.collector = collector
         self.gate_names: list[str] = setup["gate_names"]
+        self.matching: frozenset[int] = frozenset(setup["matching"])  # gates that search a failure's text
         self.manage_gc: bool = setup["manage_gc"]
         self.standstill = Standstill(setup["standstill"])
         self.reports: list[pytest.TestReport] = []
@@ -243,9 +245,11 @@ class TestRunner:
             return
         outcome = outcome_of(reports)
         duration_s = sum(report.duration for report in reports)
+        failed = outcome in {"failed", "error"}
+        text = failure_text(reports) if failed and job.gate in self.matching else ""
         full = [self.serialize(report) for report in reports]
-        self.outbox.result(job.unit.id, job.index, outcome, duration_s, full)
-        if outcome in {"failed", "error"}:
+        self.outbox.result(job.unit.id, job.index, outcome, duration_s, full, text)
+        if failed:
             self.outbox.flush()
 
     def compact(self, item: pytest.Item, reports: list[pytest.TestReport]) -> tuple[Any, ...] | None:
@@ -323,6 +327,21 @@ def outcome_of(reports: list[pytest.TestReport]) -> str:
         elif outcome == "passed" and report.when == "call" and hasattr(report, "wasxfail"):
             outcome = "xpassed"
     return outcome
+
+
+def failure_text(reports: list[pytest.TestReport]) -> str:
+    """What `match` is searched in: each failed phase's text, at most its first and last 32 Ki characters."""
+    texts = []
+    for report in reports:
+        if report.failed:
+            texts.append(report.longreprtext)
+            crash = getattr(report.longrepr, "reprcrash", None)
+            texts.append(str(getattr(crash, "message", "")))  # with --tb=no it is all there is
+    text = "\n".join(texts)
+    if len(text) > 2 * _HALF_TEXT:
+        text = f"{text[:_HALF_TEXT]}\n...\n{text[-_HALF_TEXT:]}"
+    plain: str = wire.plain(text)
+    return plain
 
 
 def locations(file: str, gathered: Gathered) -> tuple[tuple[int | None, ...], dict[int, tuple[str, str]]]:

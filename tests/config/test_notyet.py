@@ -13,7 +13,6 @@ from pytest_batchgate.core.model import Config, GateName
 ASKING = {
     "retries": "retries: 1",
     "fail-on-flaky": "fail-on-flaky: true",
-    "breaker": "breaker: {}",
     "memory-limit": "memory-limit: 1GB",
     "test-timeout": "test-timeout: 3s",
     "leaks": "leaks: fail",
@@ -25,6 +24,7 @@ DEFAULT = [
     "retries: {count: 0, delay: 3s}",
     "fail-on-flaky: false",
     "retries: 2",
+    "breaker: {}",
     "fail-on-flaky: true",
     "leaks: warn",
     "leaks: ignore",

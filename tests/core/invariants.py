@@ -11,10 +11,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from breakerbooks import BreakerBooks
+
 from pytest_batchgate.core.agreed import NO_GATE
+from pytest_batchgate.core.breaker import BreakerState
 from pytest_batchgate.core.constraints import ALONE
-from pytest_batchgate.core.distribute import open_claims
+from pytest_batchgate.core.distribute import claims_to_collect, open_claims
 from pytest_batchgate.core.events import (
+    BreakerChanged,
     Event,
     FileWasCollected,
     GateBecameReady,
@@ -30,6 +34,8 @@ from pytest_batchgate.core.ledger import OUT, TODO
 from pytest_batchgate.core.model import Command, Gate, GateName, GateState, Tests
 from pytest_batchgate.core.protocol import (
     Action,
+    AssignFile,
+    AssignTests,
     CollectedFile,
     Input,
     StartCommand,
@@ -60,6 +66,7 @@ class Watch:
         self.unread: set[str] = set()  # files whose collection failed in some environment
         self.running: dict[WorkerId, str] = {}  # really, by the worker's own account
         self.ran: dict[str, WorkerId] = {}
+        self.breakers = BreakerBooks(self)
         self.groups: dict[tuple[object, str], WorkerId] = {}
         self.of_test: dict[str, tuple[Gate | None, Traits]] = {}
         for file in sim.world.files:
@@ -81,6 +88,8 @@ class Watch:
         for action in actions:
             if isinstance(action, StartCommand):
                 self._check_command(action)
+            elif isinstance(action, (AssignFile, AssignTests)):
+                self.breakers.check(action)
         self._check_slots()
         self._check_ledger()
         self._check_idle()
@@ -113,10 +122,14 @@ class Watch:
                 self.between[name] = at + pause_s
             case GateBecameReady(_, name):
                 self.ready.add(name)
+            case BreakerChanged():
+                self.breakers.hear(event)
             case GateFinished(_, report):
                 assert report.name not in self.reports, f"{report.name} ended twice"
                 assert report.state.ended
                 assert report.attempts == self.attempts[report.name]
+                broken = self.breakers.state_of(report.name) is BreakerState.BROKEN
+                assert (report.state is GateState.BROKEN) is broken, report
                 flaky = report.kind == "command" and report.attempts > 1 and report.state.good
                 assert (report.state is GateState.FLAKY) is flaky, report
                 for test in self.running.values():
@@ -166,7 +179,11 @@ class Watch:
         """In turn, one gate at a time, but for what its tests wait for."""
         if not self.sim.world.options.sequential or self.gates[name].is_service:
             return
-        running = [other for other in self.started - set(self.reports) if not self.gates[other].is_service]
+        running = [
+            other
+            for other in self.started - set(self.reports)
+            if not (self.gates[other].is_service or self.breakers.state_of(other) is BreakerState.OPEN)
+        ]
         forward = self.sim.dispatcher.state.forward
         assert name in forward or set(running) <= forward, f"{name} starts beside {running}"
 
@@ -298,8 +315,9 @@ class Watch:
             if not idle or state.slots[worker.slot].command is not None:
                 continue
             claims = open_claims(state, worker)
+            useful = set(claims_to_collect(state, worker, claims))
             for file in worker.realm.queue:
-                assert not set(file.claimants) & set(claims), f"{worker.name} idles before {file.name}"
+                assert not set(file.claimants) & useful, f"{worker.name} idles before {file.name}"
             for file in worker.realm.waiting.values():
                 held = any(
                     file.name in other.files for other in state.workers.values() if other is not worker

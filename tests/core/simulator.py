@@ -50,6 +50,7 @@ from pytest_batchgate.core.protocol import (
 )
 
 MOST_STEPS = 20_000
+REFUSED = "connection refused"  # what a test says that meets an outage
 
 
 @dataclass(eq=False)
@@ -81,6 +82,7 @@ class SimWorker:
         self.unsent_unit: SimUnit | None = None
         self.files: set[str] = set()
         self.parked = self.finishing = self.halted = self.said_hungry = False
+        self.poisoned: set[GateName] = set()  # by their gates' outages
         self.late: deque[Action] = deque()  # what came while it was collecting
         self.sent_at = 0.0
         self.got_at = 0.0
@@ -273,12 +275,24 @@ class SimWorker:
         if self.unsent_unit is not unit:
             self.flush()
         self.unsent_unit = unit
-        self.unsent.append(TestResult(index, test.outcome, test.duration_s))
+        outcome, text = self.fate(unit.file, test)
+        self.unsent.append(TestResult(index, outcome, test.duration_s, None, text))
         if self.sim.world.flush_all or self.sim.rng.random() < 0.4:
             self.flush()
         unit.left -= 1
         self.maybe_end(unit)
         self.go_on()
+
+    def fate(self, file: str, test: SimTest) -> tuple[str, str]:
+        """Outcome and text of a test that ends now."""
+        gate = self.sim.watch.of_test[f"{file}::{test.name}"][0]
+        assert gate is not None
+        begins, ends = self.sim.world.outages.get(gate.name, (0.0, 0.0))
+        if begins <= self.sim.now < ends:
+            self.poisoned.add(gate.name)
+        if gate.name in self.poisoned:
+            return "failed", REFUSED
+        return test.outcome, ""
 
     def maybe_end(self, unit: SimUnit) -> None:
         if unit.left == 0 and unit.id in self.units:

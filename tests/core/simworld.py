@@ -59,6 +59,9 @@ class World:
     files: list[SimFile] = field(default_factory=list)
     commands: dict[str, SimCommand] = field(default_factory=dict)
     stops: list[tuple[float, StopAsked]] = field(default_factory=list)
+    # Gates whose service is away, from when until when: their tests fail, and go on failing in
+    # workers that have met the outage, as with a session fixture whose exception pytest keeps.
+    outages: dict[GateName, tuple[float, float]] = field(default_factory=dict)
     loss_rate: float = 0.0  # chance that a worker is given a moment to die
     spawn_failures: float = 0.0
     latency_s: float = 0.001

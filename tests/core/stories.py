@@ -8,6 +8,7 @@ from simulator import Simulator
 from simworld import SimCommand, SimFile, SimTest, World
 
 from pytest_batchgate.core.events import (
+    BreakerChanged,
     Event,
     GateBecameReady,
     GateFinished,
@@ -80,6 +81,7 @@ def play(
     stops: Sequence[tuple[float, StopAsked]] = (),
     select: str | None = None,
     spawn_s: float = 0.0,
+    outages: Mapping[str, tuple[float, float]] | None = None,
     **options: object,
 ) -> Simulator:
     """Run the world without chance: every message and every start takes no time."""
@@ -96,6 +98,7 @@ def play(
         files=list(files),
         commands=dict(commands or {}),
         stops=list(stops),
+        outages={GateName(name): span for name, span in (outages or {}).items()},
         latency_s=0.0,
         spawn_s=spawn_s,
         jitter=False,
@@ -121,6 +124,8 @@ def _told(events: Sequence[Event]) -> Iterator[tuple[str, str]]:
                 yield "g", f"{gate} starts" + (f" in {', '.join(map(str, slots))}" if slots else "")
             case GateBecameReady(_, gate):
                 yield "g", f"{gate} is ready"
+            case BreakerChanged(_, gate, change, held):
+                yield "g", f"{gate} breaker {change.after.value}: {change.reason} ({held} held)"
             case GateFinished(_, report):
                 yield (
                     "g",

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from simworld import SimCommand, SimFile, SimTest, World
 
 from pytest_batchgate.core.model import (
+    Breaker,
     Command,
     Config,
     Estimates,
@@ -16,7 +17,7 @@ from pytest_batchgate.core.model import (
     Retries,
     Tests,
 )
-from pytest_batchgate.core.plan import build_plan, parse_select
+from pytest_batchgate.core.plan import Plan, build_plan, parse_select
 from pytest_batchgate.core.protocol import StopAsked, Traits
 from pytest_batchgate.core.state import RunOptions
 
@@ -29,6 +30,14 @@ RETRIES = (
     Retries(count=2, delay_s=0.3, max_delay_s=0.5),
     Retries(count=1, on=("timed-out",)),
     Retries(count=1, match="no such words"),
+)
+BREAKERS = (
+    Breaker(threshold=1),
+    Breaker(threshold=2),
+    Breaker(threshold=1, cooldown_s=0.3),
+    Breaker(threshold=2, cooldown_s=0.5, probes=2),
+    Breaker(threshold=2, window=4, cooldown_s=1.0, probes=4),
+    Breaker(threshold=1, cooldown_s=0.2, probes=1, match="refused"),
 )
 DURATIONS = st.sampled_from((0.0, 0.01, 0.1, 0.1, 0.5, 3.0))
 
@@ -60,6 +69,9 @@ def gates(draw: st.DrawFn, *, mutexes: bool) -> list[Gate]:
                 env=draw(st.sampled_from(({}, {}, {}, {"A": "1"}, {"A": "2"}))),
                 timeout_s=draw(st.sampled_from((1800.0, 1800.0, 1800.0, 1.0))),
                 retries=draw(st.sampled_from(RETRIES)) if kind == "command" else RETRIES[0],
+                breaker=draw(st.sampled_from((None, None, *BREAKERS)))
+                if mutexes and kind != "service"  # what it lets through depends on the order
+                else None,
             )
         )
     return draw(st.permutations(made))
@@ -168,6 +180,7 @@ def worlds(draw: st.DrawFn, *, calm: bool = False) -> World:
         ),
         files=sim_files,
         commands={gate.name: draw(commands(calm=calm)) for gate in plan.gates if gate.kind == "command"},
+        outages=draw(outages(plan)),
         stops=[] if calm else draw(st.lists(stops(), max_size=2)),
         loss_rate=0.0 if calm else draw(st.sampled_from((0.0, 0.0, 0.3, 0.8))),
         spawn_failures=0.0 if calm else draw(st.sampled_from((0.0, 0.0, 0.2, 1.0))),
@@ -176,6 +189,17 @@ def worlds(draw: st.DrawFn, *, calm: bool = False) -> World:
         chatty=draw(st.booleans()),
         prompt=draw(st.booleans()),
     )
+
+
+@st.composite
+def outages(draw: st.DrawFn, plan: Plan) -> dict[GateName, tuple[float, float]]:
+    """Of gates that have a breaker."""
+    found = {}
+    for gate in plan.gates:
+        if gate.breaker is not None and isinstance(gate.work, Tests) and draw(st.booleans()):
+            begins = draw(st.sampled_from((0.0, 0.5, 1.0)))
+            found[gate.name] = (begins, begins + draw(st.sampled_from((0.3, 1.0, 5.0))))
+    return found
 
 
 def calm_worlds() -> st.SearchStrategy[World]:
