@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_batchgate.core.events import RunStarted as RunStarted
     from pytest_batchgate.core.events import TestsWereRun as TestsWereRun
     from pytest_batchgate.core.events import TestWasLost as TestWasLost
+    from pytest_batchgate.core.events import TestWillRetry as TestWillRetry
     from pytest_batchgate.core.events import WorkerStarted as WorkerStarted
     from pytest_batchgate.core.events import WorkerStopped as WorkerStopped
     from pytest_batchgate.core.model import Breaker as Breaker
@@ -52,8 +53,8 @@ _PUBLIC = {
     "core.bus": "Subscriber",
     "core.events": (
         "BreakerChanged Event FileWasCollected FilesListed GateBecameReady GateFinished GateReport "
-        "GateStarted GateWillRetry Noticed RunFinished RunResult RunStarted TestWasLost TestsWereRun WorkerStarted "
-        "WorkerStopped"
+        "GateStarted GateWillRetry Noticed RunFinished RunResult RunStarted TestWasLost TestWillRetry "
+        "TestsWereRun WorkerStarted WorkerStopped"
     ),
     "core.model": "Breaker Command Config Finding Gate GateName GateState Ready Retries Tests",
     "core.plan": "Plan",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pytest_batchgate.config.jsonschema import SCHEMA_PATH, rendered
 from pytest_batchgate.config.kinds import Items, Kind
-from pytest_batchgate.config.notyet import NOT_YET_FOR_TESTS, NOT_YET_IN_FILE, NOT_YET_IN_GATES
+from pytest_batchgate.config.notyet import NOT_YET_IN_FILE, NOT_YET_IN_GATES
 from pytest_batchgate.config.records import ANY, GateKind, Key
 from pytest_batchgate.config.schema import (
     BREAKER_KEYS,
@@ -108,7 +108,7 @@ def _value(kind: Kind) -> str:
 def _doc(key: Key, not_yet: Iterable[str]) -> str:
     if key.name not in not_yet:
         return f"{key.doc}."
-    return f"{key.doc}. *Not yet{' for tests' if key.name in NOT_YET_FOR_TESTS else ''}.*"
+    return f"{key.doc}. *Not yet.*"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

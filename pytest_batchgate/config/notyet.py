@@ -12,17 +12,12 @@ from pytest_batchgate.core.model import Config, Gate, GateName, Tests
 from pytest_batchgate.errors import NotYetError
 
 NOT_YET_IN_GATES: Mapping[str, Callable[[Gate], bool]] = {
-    "retries": lambda gate: isinstance(gate.work, Tests) and gate.retries.count > 0,
-    "fail-on-flaky": lambda gate: isinstance(gate.work, Tests) and gate.work.fail_on_flaky,
     "memory-limit": lambda gate: gate.memory_limit_bytes is not None,
     "test-timeout": lambda gate: isinstance(gate.work, Tests) and gate.work.test_timeout_s is not None,
     "leaks": lambda gate: gate.leaks == "fail",
     "cache": lambda gate: gate.cache == "on",
     "inputs": lambda gate: gate.inputs is not None,
 }
-
-NOT_YET_FOR_TESTS = frozenset({"retries", "fail-on-flaky"})
-"""Of these, the keys that commands have already."""
 
 NOT_YET_IN_FILE: Mapping[str, Callable[[Config], bool]] = {
     "mask": lambda config: bool(config.mask),

@@ -8,13 +8,14 @@ from pytest_batchgate.core import constraints, realms
 from pytest_batchgate.core.agreed import IN_COLLECTION
 from pytest_batchgate.core.events import WorkerStarted, WorkerStopped
 from pytest_batchgate.core.gating import recall_unit
-from pytest_batchgate.core.ledger import OUT, Realm
+from pytest_batchgate.core.ledger import OUT, FileRun, Realm
 from pytest_batchgate.core.protocol import (
     CollectedFile,
     FinishWorker,
     HaltWorker,
     KillWorker,
     SpawnWorker,
+    TestResult,
     WorkerId,
     WorkerLost,
 )
@@ -122,7 +123,9 @@ def _blame(state: RunState, worker: WorkerRun, unit: Unit, index: int, reason: s
         who = "" if worker.killed else f"worker {worker.name} "
         words = f"{who}{reason} while running {file.collected.nodeid(index)}"
         tell_lost(state, unit, [index], words)
-        realms.lose(state, file, index, "failed", reason=words, worker=worker.name)
+        if not _tried_again(state, file, index, words, worker.name):
+            file.tried.pop(index, None)
+            realms.lose(state, file, index, "failed", reason=words, worker=worker.name)
     elif unit.collecting and (known := realms.read_elsewhere(state, file.name)) is not None:
         unit.collecting = False
         for lost in realms.admit_file(state, worker.realm, file, known, worker.name):
@@ -140,6 +143,17 @@ def _blame(state: RunState, worker: WorkerRun, unit: Unit, index: int, reason: s
         for lost in sorted(unit.out):
             realms.lose(state, file, lost, "error", reason=reason, worker=worker.name)
         unit.out.clear()
+
+
+def _tried_again(state: RunState, file: FileRun, index: int, words: str, worker: str) -> bool:
+    assert file.collected is not None
+    run = state.run_of(file.collected.gates[index])
+    if run is None or not run.gate.retries.count:
+        return False
+    from pytest_batchgate.core.retesting import try_again
+
+    result = TestResult(index, "failed", 0.0, None, words)
+    return try_again(state, run, file, result, worker, died=True)
 
 
 def tell_lost(state: RunState, unit: Unit, indexes: Iterable[int], text: str) -> None:

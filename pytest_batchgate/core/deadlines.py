@@ -22,6 +22,10 @@ def expire(state: RunState) -> None:
                 from pytest_batchgate.core.breaking import changed
 
                 changed(state, run, change)
+    if state.retrying:
+        from pytest_batchgate.core.retesting import release_due
+
+        release_due(state)
     for unit in state.units.values():
         if unit.due_s is not None and state.now >= unit.due_s:
             unit.due_s = None
@@ -34,4 +38,5 @@ def next_deadline(state: RunState) -> float | None:
     deadlines += [run.not_before_s for run in state.alive if run.not_before_s and is_between(state, run)]
     deadlines += [at for at in map(cooled_at, state.alive) if at is not None]
     deadlines += [unit.due_s for unit in state.units.values() if unit.due_s is not None]
+    deadlines += [when for when, *_ in state.retrying[:1]]
     return min(deadlines, default=None)

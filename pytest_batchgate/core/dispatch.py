@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pytest_batchgate.core import commanding, constraints, crew, deadlines, fill, gating, realms, settling
 from pytest_batchgate.core.distribute import await_collection
 from pytest_batchgate.core.events import Event, FilesListed, RunStarted, TestsWereRun
-from pytest_batchgate.core.ledger import DEFAULT_COMMAND_S, DEFAULT_FILE_S, DONE, DONE_AS, OUT
+from pytest_batchgate.core.ledger import DEFAULT_COMMAND_S, DEFAULT_FILE_S, DONE, DONE_AS, OUT, FileRun
 from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import GateName, GateState, Tests
 from pytest_batchgate.core.plan import Plan, remaining_path
@@ -26,6 +26,7 @@ from pytest_batchgate.core.protocol import (
     Input,
     ServiceReady,
     StopAsked,
+    TestResult,
     TestsFinished,
     TestsMissing,
     TimePassed,
@@ -41,6 +42,9 @@ from pytest_batchgate.core.theft import next_look
 
 if TYPE_CHECKING:  # few runs have a breaker
     from pytest_batchgate.core.breaker import BreakerChange
+
+
+_ILL = frozenset({"failed", "error"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +233,13 @@ def on_tests_finished(state: RunState, event: TestsFinished) -> None:
     gates, ledger, out = collected.gates, file.state, unit.out
     watched, run_of = state.watched, state.by_claim
     changes: list[tuple[GateRun, BreakerChange]] = []
-    for result in event.results:
+    told = 0
+    for number, result in enumerate(event.results):
         index = result.index
         run = run_of[gates[index]]
         assert run is not None
         run.work_s += result.duration_s
-        if ledger[index] >= DONE:
+        if ledger[index] >= DONE or index not in out:
             _late_report(state, run, result.outcome)
             continue
         if run.breaker is not None:
@@ -243,24 +248,45 @@ def on_tests_finished(state: RunState, event: TestsFinished) -> None:
             change = heard(state, unit, run, result)
             if change is not None:
                 changes.append((run, change))
-        ledger[index] = DONE_AS[result.outcome]
         out.discard(index)
+        if run.gate.retries.count:
+            if result.outcome in _ILL and number > told:  # what ran before is told before
+                state.tell(TestsWereRun(state.now, worker.name, collected, event.results[told:number]))
+                told = number
+            if _is_tried_again(state, run, file, result, worker.name):
+                told = number + 1
+                continue
+        ledger[index] = DONE_AS[result.outcome]
         run.counts[result.outcome] += 1
         run.remaining -= 1
         file.done += 1
         file.done_s += result.duration_s
         if watched:
             realms.test_ended(state, file, index, result.outcome)
-    state.tell(TestsWereRun(state.now, worker.name, collected, event.results))
+    rest = event.results[told:] if told else event.results
+    if rest:
+        state.tell(TestsWereRun(state.now, worker.name, collected, rest))
     for run, change in changes:
         from pytest_batchgate.core.breaking import changed
 
         changed(state, run, change)
 
 
+def _is_tried_again(state: RunState, run: GateRun, file: FileRun, result: TestResult, worker: str) -> bool:
+    """Whether the result is not the last word on its test; a pass after other attempts is noted."""
+    if result.outcome in _ILL:
+        from pytest_batchgate.core.retesting import try_again
+
+        if try_again(state, run, file, result, worker):
+            return True
+    if file.tried.pop(result.index, None) is not None and result.outcome not in _ILL:
+        run.flaky += 1
+    return False
+
+
 def _late_report(state: RunState, run: GateRun, outcome: str) -> None:
     """A session fixture that fails after its worker's last test was already reported."""
-    if outcome not in {"failed", "error"}:
+    if outcome not in _ILL:
         return
     if run.ended:
         state.late_errors += 1

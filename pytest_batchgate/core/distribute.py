@@ -86,7 +86,10 @@ def _has_probes(state: RunState, realm: Realm, claim: int) -> bool:
         return False
     if any(claim in file.todo for file in realm.waiting.values()):
         return True
-    return any(unit.collecting and claim in unit.file.claimants for unit in state.units.values())
+    return any(
+        unit.collecting and claim in unit.file.claimants and state.workers[unit.worker].realm is realm
+        for unit in state.units.values()
+    )
 
 
 Choice = tuple[int, FileRun, int | None]  # priority, file, gate (None: collect the file)
@@ -250,7 +253,10 @@ def _assign_tests(state: RunState, worker: WorkerRun, file: FileRun, indexes: li
     worker.files.add(file.name)
     _take_on(state, worker, unit)
     keys = tuple(file.collected.keys[index] for index in indexes)
-    state.do(AssignTests(worker.id, unit.id, file.name, tuple(indexes), keys, gates))
+    attempts: tuple[int, ...] = ()
+    if not file.tried.keys().isdisjoint(indexes):
+        attempts = tuple(file.tried[index].attempts + 1 if index in file.tried else 1 for index in indexes)
+    state.do(AssignTests(worker.id, unit.id, file.name, tuple(indexes), keys, gates, attempts))
     return unit
 
 
@@ -286,6 +292,8 @@ def nothing_left(state: RunState, worker: WorkerRun) -> bool:
     realm = worker.realm
     if state.stopping or (state.no_more_tests and not collecting_on(state)):
         return True
+    if realm.pausing or _may_come_back(state, realm):
+        return False
     runs = [run for run in state.alive if run.claim is not None]
     if any(run.realm is None and run.closing is None for run in runs) or realm.queue:
         return False
@@ -298,3 +306,13 @@ def nothing_left(state: RunState, worker: WorkerRun) -> bool:
         if len(units) > 1 or units[0].collecting or len(units[0].out) > 2:
             return False
     return True
+
+
+def _may_come_back(state: RunState, realm: Realm) -> bool:
+    """Whether a test that is out would be tried again if it failed: its worker had better be there."""
+    for unit in state.units.values():
+        for claim in unit.gates:
+            run = state.run_of(claim)
+            if run is not None and run.realm is realm and run.gate.retries.count and run.closing is None:
+                return True
+    return False

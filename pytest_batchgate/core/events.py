@@ -35,6 +35,7 @@ class GateReport:
     cpu_s: float = 0.0
     peak_rss_bytes: int = 0
     attempts: int = 0
+    flaky: int = 0  # tests that passed, and had not at first
     counts: Mapping[str, int] = field(default_factory=dict)  # by OUTCOMES; tests gates only
     findings: tuple[Finding, ...] = ()
     more_findings: int = 0  # beyond those that were kept
@@ -193,6 +194,27 @@ class TestWasLost:
 
 
 @dataclass(frozen=True, slots=True)
+class TestWillRetry:
+    """Attempt number ``attempt`` of ``most`` of a test did not pass; the next one follows in ``pause_s``.
+
+    What a test ends as is told as ever, once.  ``state`` is failed, or crashed: then ``result``
+    has no payload, and its text says how the worker died.
+    """
+
+    __test__ = False
+
+    at: float
+    gate: GateName
+    worker: str
+    collected: CollectedFile
+    result: TestResult
+    state: GateState
+    attempt: int
+    most: int
+    pause_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     at: float
     result: RunResult
@@ -212,5 +234,6 @@ Event: TypeAlias = (
     | FileWasCollected
     | TestsWereRun
     | TestWasLost
+    | TestWillRetry
     | RunFinished
 )

@@ -285,6 +285,8 @@ def _is_stuck(state: RunState) -> bool:
         return False
     if not state.alive or any(is_pausing(state, run) for run in state.alive):
         return False
+    if any(realm.pausing for realm in state.realms.values()):
+        return False
     return not any(
         run.gate.is_service and (run.state is GateState.RUNNING or run.closing is not None)
         for run in state.alive

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pytest_batchgate.core.events import OUTCOMES
-from pytest_batchgate.core.protocol import CollectedFile, WorkerId
+from pytest_batchgate.core.protocol import CollectedFile, TestResult, WorkerId
 
 # A test is FOREIGN where its gate does not (or not yet) run in this environment.
 # From DONE on, the state is DONE plus the outcome's place in OUTCOMES.
@@ -20,6 +20,17 @@ DEFAULT_FILE_S = 1.0
 DEFAULT_COMMAND_S = 5.0
 
 RealmKey = tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True, eq=False)
+class Tried:
+    """A test that did not pass and is to run again; until then its last attempt may become its end."""
+
+    attempts: int
+    worker: str  # who ran the last one: gw0...
+    result: TestResult
+    died: bool  # the worker, while it ran it; the result's text says how
+    pausing: bool = True  # it is in no list until its pause is over
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +50,7 @@ class FileRun:
     done_s: float = 0.0
     only_for: WorkerId | None = None  # its ids differ from process to process
     by_name: dict[str, list[int]] = field(default_factory=dict)  # for `depends_on`, if any asks
+    tried: dict[int, Tried] = field(default_factory=dict)  # by index: tests that are to run again
     sent: bool = False  # a marker in another environment's collection sends tests of it here
 
     def whole_s(self) -> float | None:
@@ -74,4 +86,5 @@ class Realm:
     files: dict[str, FileRun] = field(default_factory=dict)  # in listing order
     queue: list[FileRun] = field(default_factory=list)  # not yet collected, best last
     waiting: dict[str, FileRun] = field(default_factory=dict)  # files with something in `todo`
+    pausing: int = 0  # tests between two attempts
     dead: str | None = None  # why no worker can be had any more

@@ -57,6 +57,7 @@ class GateRun:
     uncollected: int = 0  # files of its realm that may hold its tests
     collect_errors: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    flaky: int = 0  # tests that passed, and had not at first
     work_s: float = 0.0
     struck: set[WorkerId] = field(default_factory=set)  # whose last evidence for the breaker was a failure
     # command gates
@@ -106,6 +107,7 @@ class GateRun:
             cpu_s=self.cpu_s,
             peak_rss_bytes=self.peak_rss_bytes,
             attempts=self.attempts,
+            flaky=self.flaky,
             counts={} if is_command else dict(self.counts),
             findings=self.findings,
             more_findings=self.more_findings,

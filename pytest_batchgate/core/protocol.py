@@ -233,6 +233,7 @@ class AssignTests:
     indexes: tuple[int, ...]
     keys: tuple[str, ...]
     gates: tuple[int, ...]
+    attempts: tuple[int, ...] = ()  # per test, from 1; empty: each is the first
 
 
 @dataclass(frozen=True, slots=True)

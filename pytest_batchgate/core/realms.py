@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pytest_batchgate.core.agreed import NO_GATE
-from pytest_batchgate.core.events import FileWasCollected, TestWasLost
+from pytest_batchgate.core.events import FileWasCollected, TestsWereRun, TestWasLost
 from pytest_batchgate.core.ledger import DONE_AS, FOREIGN, OUT, TODO, FileRun, Realm
 from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import GateState
@@ -254,16 +254,48 @@ _BECAME = {"error": "had an error", "skipped": "was skipped", "not_run": "was no
 def lose(
     state: RunState, file: FileRun, index: int, outcome: str, *, reason: str, worker: str | None = None
 ) -> None:
-    """End a test that has no report of its own."""
+    """End a test that has no report of its own, or of an attempt that does not count any more."""
     assert file.collected is not None
     run = state.run_of(file.collected.gates[index])
     assert run is not None
     assert file.state[index] in {TODO, OUT}
+    if index in file.tried:
+        end_tried(state, run, file, index)
+        return
     file.state[index] = DONE_AS[outcome]
     run.remaining -= 1
     run.counts[outcome] += 1
     state.tell(TestWasLost(state.now, worker, file.collected, index, outcome, reason))
     test_ended(state, file, index, outcome)
+
+
+def end_tried(state: RunState, run: GateRun, file: FileRun, index: int) -> None:
+    """End a test that will not be tried again after all, as its last attempt ended."""
+    assert file.collected is not None
+    assert run.realm is not None
+    tried = file.tried.pop(index)
+    run.realm.pausing -= tried.pausing
+    outcome = tried.result.outcome
+    file.state[index] = DONE_AS[outcome]
+    run.remaining -= 1
+    run.counts[outcome] += 1
+    if tried.died:
+        words = tried.result.text
+        state.tell(TestWasLost(state.now, tried.worker, file.collected, index, outcome, words))
+    else:
+        state.tell(TestsWereRun(state.now, tried.worker, file.collected, (tried.result,)))
+    test_ended(state, file, index, outcome)
+
+
+def end_all_tried(state: RunState, run: GateRun) -> None:
+    """No test of the gate starts any more: those that were to run again have ended."""
+    if run.realm is None or not run.gate.retries.count:
+        return
+    for file in run.realm.files.values():
+        for index in sorted(file.tried):
+            assert file.collected is not None
+            if file.collected.gates[index] == run.claim:
+                end_tried(state, run, file, index)
 
 
 def _too_late(state: RunState, file: FileRun, index: int, run: GateRun) -> None:
@@ -292,6 +324,7 @@ def give_up_tests(state: RunState, run: GateRun, reason: str | None) -> None:
     Tests of a skipped gate appear once, as skipped, whether or not it had got its environment.
     """
     seen: set[str] = set()
+    end_all_tried(state, run)
     if run.realm is not None:
         _give_up_in(state, run.realm, run, reason, seen)
     for realm in state.realms.values():

@@ -16,7 +16,7 @@ from pytest_batchgate.core.gating import (
 )
 from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import GateState, Tests
-from pytest_batchgate.core.realms import enter_realm
+from pytest_batchgate.core.realms import end_all_tried, enter_realm
 from pytest_batchgate.core.state import RunState
 
 
@@ -75,6 +75,7 @@ def _settle_tests(state: RunState, run: GateRun) -> bool:
     if collecting_on(state) and run.realm.listed and run.uncollected:
         return False
     run.cut_short = True
+    end_all_tried(state, run)
     how, reason = _verdict(state, run)
     if how.good or how is GateState.EMPTY:
         how, reason = GateState.CANCELLED, state.cause
@@ -104,6 +105,11 @@ def _verdict(state: RunState, run: GateRun) -> tuple[GateState, str | None]:
     failed = run.counts["failed"] + run.counts["error"]
     if failed:
         return GateState.FAILED, f"{failed} of {run.seen + run.remaining} tests failed"
+    if run.flaky:
+        words = f"{run.flaky} test{'s' if run.flaky > 1 else ''} passed on a retry"
+        if work.fail_on_flaky:
+            return GateState.FAILED, f"{words} only (fail-on-flaky)"
+        return GateState.FLAKY, words
     if run.seen + run.remaining == 0:
         if state.options.narrowed:
             return GateState.DESELECTED, "the command line left no test of it"

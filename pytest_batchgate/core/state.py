@@ -128,6 +128,8 @@ class RunState:
     known: set[str] = field(default_factory=set)  # files that some environment has collected
     marked: set[str] = field(default_factory=set)  # files whose markers may name any gate
     unclaimed: list[str] = field(default_factory=list)
+    # When a test may run again, heap-ordered: time, a number that orders, where it is.
+    retrying: list[tuple[float, int, Realm, FileRun, int]] = field(default_factory=list)
     restarts: int = 0
     no_more_tests: bool = False  # after -x, a collection error, an interrupt
     stopping: bool = False  # the whole run is being brought to an end

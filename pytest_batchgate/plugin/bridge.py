@@ -8,6 +8,7 @@ terminal's counting in bulk.  `BATCHGATE_BRIDGE=plain` forces the first.
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections import Counter
@@ -19,7 +20,14 @@ import pytest
 from _pytest.junitxml import xml_key
 from _pytest.terminal import TerminalReporter
 
-from pytest_batchgate.core.events import Event, FileWasCollected, TestsWereRun, TestWasLost, WorkerStarted
+from pytest_batchgate.core.events import (
+    Event,
+    FileWasCollected,
+    TestsWereRun,
+    TestWasLost,
+    TestWillRetry,
+    WorkerStarted,
+)
 from pytest_batchgate.core.protocol import CollectedFile, StopAsked
 from pytest_batchgate.plugin import rebuild
 from pytest_batchgate.plugin.lines import TestLines
@@ -31,6 +39,9 @@ from pytest_batchgate.workers import messages as side
 _SILENT_MODULES = frozenset({"_pytest.main", "_pytest.logging", "_pytest.terminal"})
 _ADDRESS = re.compile("0x[0-9a-fA-F]+")  # differs from process to process
 _STATUS_MODULES = frozenset({"_pytest.runner", "_pytest.terminal", "_pytest.skipping", "_pytest.subtests"})
+
+
+RERUN = "rerun"  # an outcome that pytest does not know, and pytest-rerunfailures made familiar
 
 
 class Bridge:
@@ -91,9 +102,11 @@ class Bridge:
         return listeners
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_report_teststatus(self) -> Generator[None, Any, Any]:
+    def pytest_report_teststatus(self, report: Any) -> Generator[None, Any, Any]:
         """While muted, tests are counted as ever but leave no dot."""
         status = yield
+        if report.outcome == RERUN:
+            status = (RERUN, "R", ("RERUN", {"yellow": True}))
         if self._muted and status is not None:
             self._status = status
             return (status[0], "", "")
@@ -119,8 +132,24 @@ class Bridge:
             for report in reports:
                 report.worker_id = event.worker  # type: ignore[attr-defined]
             self._log_plainly(event.collected, event.index, reports)
+        elif isinstance(event, TestWillRetry):
+            self._tried_again(event)
         elif isinstance(event, WorkerStarted):
             self.keywords[event.worker] = {}
+
+    def _tried_again(self, event: TestWillRetry) -> None:
+        """As pytest-rerunfailures tells of an attempt: one report that is neither passed nor failed."""
+        collected, index, payload = event.collected, event.result.index, event.result.payload
+        if isinstance(payload, list):
+            # pytest builds them in place, and the payload is needed again if there is no other attempt.
+            reports = rebuild.full_reports(self.config, copy.deepcopy(payload), event.worker)
+        else:
+            reports = rebuild.lost_reports(collected, index, "failed", event.result.text)
+        report = next(report for report in reports if report.failed)
+        report.outcome = RERUN
+        report.rerun = event.attempt - 1
+        report.worker_id = event.worker
+        self._log_plainly(collected, index, [report])
 
     def replay(self, event: TestsWereRun) -> None:
         listeners = self._listeners

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_batchgate.core.model import Estimates, Gate, Tests
+from pytest_batchgate.core.model import Estimates, Gate, Retries, Tests
 from pytest_batchgate.core.protocol import (
     Action,
     AssignFile,
@@ -70,6 +70,11 @@ def searches_failures(gate: Gate) -> bool:
     """Whether a `match` of the gate is searched in the text of its failures."""
     breaker, retries = gate.breaker, gate.retries
     return bool((breaker and breaker.match) or (retries.count and retries.match))
+
+
+def _of_failures(retries: Retries) -> tuple[int, str | None]:
+    """How often a test that failed is tried again, and what its text must hold then."""
+    return (retries.count if "failed" in retries.on else 0), retries.match
 
 
 class Crewing:
@@ -160,7 +165,15 @@ class Crewing:
             "whole": self.whole,
             "manage_gc": garbage.is_managed(),
             "basetemp": self._basetemp(slot),
-            "options": {**_WORKER_OPTIONS, "keyword": typed.keyword, "markexpr": typed.markexpr},
+            "retries": {index: _of_failures(gate.retries) for index, gate in enumerate(launch.plan.claims)},
+            "maxfail": config.option.maxfail,
+            # With retries the worker counts itself: pytest would count attempts that are not the last.
+            "options": {
+                **_WORKER_OPTIONS,
+                "keyword": typed.keyword,
+                "markexpr": typed.markexpr,
+                **({"maxfail": 0} if any(gate.retries.count for gate in launch.plan.claims) else {}),
+            },
             "workerinput": self.nodes.configure(config, slot, self.workerinput(slot)),
         }
 
@@ -182,8 +195,8 @@ class Crewing:
         match action:
             case AssignFile(worker, unit, file, open_gates):
                 self.pool.send(worker, wire.FILE, unit, file, tuple(open_gates))
-            case AssignTests(worker, unit, file, indexes, keys, gates):
-                self.pool.send(worker, wire.TESTS, unit, file, indexes, keys, gates)
+            case AssignTests(worker, unit, file, indexes, keys, gates, attempts):
+                self.pool.send(worker, wire.TESTS, unit, file, indexes, keys, gates, attempts)
             case ReleaseTests(worker, unit, count):
                 self.pool.send(worker, wire.RELEASE, unit, count)
             case ParkWorker(worker):

@@ -23,6 +23,7 @@ from pytest_batchgate.core.events import (
     RunStarted,
     TestsWereRun,
     TestWasLost,
+    TestWillRetry,
 )
 from pytest_batchgate.core.forecast import forecast
 from pytest_batchgate.core.model import Estimates, Gate, GateName, GateState
@@ -63,6 +64,7 @@ class GateView:
     breaker: BreakerChanged | None = None  # its last change, unless that closed it again
     report: GateReport | None = None  # once it has ended
     counts: Counter[str] = field(default_factory=Counter)  # by outcome
+    reruns: int = 0  # of tests that did not pass
     tests: int = 0  # collected so far
     expected_s: float | None = None  # by record; None without one
     expected_tests: int | None = None
@@ -127,6 +129,9 @@ class LiveState:
             self._count(event.collected, ((result.index, result.outcome) for result in event.results))
         elif isinstance(event, TestWasLost):
             self._count(event.collected, [(event.index, event.outcome)])
+        elif isinstance(event, TestWillRetry):
+            if event.gate in self.gates:
+                self.gates[event.gate].reruns += 1
         elif isinstance(event, FileWasCollected):
             self._add_tests(event.collected)
         elif isinstance(event, FilesListed):

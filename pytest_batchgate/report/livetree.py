@@ -265,7 +265,8 @@ def _header(state: LiveState, at: float, *, unicode: bool) -> Line:
 def _progress(state: LiveState, view: GateView) -> str:
     text = f"{view.done:,} of {state.total_tests([view])}"
     others = {outcome: number for outcome, number in view.counts.items() if outcome != "passed"}
-    return f"{text}, {counts(others)}" if any(others.values()) else text
+    again = plural(view.reruns, "retry", "retries") if view.reruns else ""
+    return ", ".join(filter(None, [text, counts(others), again]))
 
 
 def _cut(line: Line, width: int) -> Line:

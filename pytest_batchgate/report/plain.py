@@ -6,6 +6,7 @@ line begins with text of ours, and what tools print is made harmless first.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +23,7 @@ from pytest_batchgate.core.events import (
     RunFinished,
     RunResult,
     RunStarted,
+    TestWillRetry,
     WorkerStopped,
 )
 from pytest_batchgate.core.model import GateState
@@ -36,6 +38,7 @@ _NAME_WIDTH = 30  # characters; a longer name shifts its own line only
 _REASON_WIDTH = 500
 _NAMED_CULPRITS = 10
 _SHOWN_FINDINGS = 50
+_SHOWN_RERUNS = 20  # of tests, per gate
 _SHOWS_LOG = frozenset({GateState.FAILED, GateState.TIMED_OUT, GateState.CRASHED, GateState.BROKEN})
 _ONLY_STOPPED = frozenset({GateState.SKIPPED, GateState.CANCELLED})
 _HELD = {  # what a breaker's state means for the tests that have not ended
@@ -80,6 +83,7 @@ class PlainReport:
         self._unicode = unicode
         self._name_width = 0
         self._bad: set[str] = set()
+        self._reruns: Counter[str] = Counter()
 
     def handle(self, event: Event) -> None:
         if isinstance(event, RunStarted):
@@ -91,6 +95,8 @@ class PlainReport:
             self._change(event.at, event.gate, "ready", "", lasting=False)
         elif isinstance(event, GateWillRetry):
             self._again(event)
+        elif isinstance(event, TestWillRetry):
+            self._test_again(event)
         elif isinstance(event, BreakerChanged):
             self._breaker(event)
         elif isinstance(event, GateFinished):
@@ -116,6 +122,17 @@ class PlainReport:
         pause = f" in {duration(event.pause_s)}" if event.pause_s else ""
         text = f"attempt {event.attempt} of {event.most}{why}; again{pause}"
         self._change(event.at, event.gate, event.state.value, text, lasting=True, yellow=True)
+
+    def _test_again(self, event: TestWillRetry) -> None:
+        self._reruns[event.gate] += 1
+        if self._reruns[event.gate] > _SHOWN_RERUNS:
+            return
+        pause = f" in {duration(event.pause_s)}" if event.pause_s else ""
+        test = self._safe(event.collected.nodeid(event.result.index))
+        text = f"{test}: attempt {event.attempt} of {event.most} {event.state.value}; again{pause}"
+        if self._reruns[event.gate] == _SHOWN_RERUNS:
+            text += " (further ones are not shown)"
+        self._change(event.at, event.gate, "retry", text, lasting=False, yellow=True)
 
     def _breaker(self, event: BreakerChanged) -> None:
         change = event.change

@@ -25,6 +25,7 @@ class WorkUnit(Generic[T]):
     open_gates: frozenset[int] = frozenset()
     wanted: tuple[tuple[int, str, int], ...] | None = None  # (index, key, gate); None: the whole file
     jobs: deque[tuple[int, int, T]] | None = None  # (index, gate, item), unstarted
+    attempts: dict[int, int] = field(default_factory=dict)  # by index, where it is not the first
     preparing: bool = False
     revoked: bool = False  # released while its file was being collected: nothing of it is to run
     taken: int = 0  # started or announced as next, not yet reported

@@ -45,7 +45,7 @@ ENDED: Final = "F"  # (workeroutput,)
 # controller -> worker
 SETUP: Final = "setup"  # (dict,)
 FILE: Final = "file"  # (unit, file, open gate indexes)
-TESTS: Final = "tests"  # (unit, file, indexes, keys, gates)
+TESTS: Final = "tests"  # (unit, file, indexes, keys, gates, attempts | ())
 RELEASE: Final = "release"  # (unit, count | None)
 PARK: Final = "park"
 FINISH: Final = "finish"

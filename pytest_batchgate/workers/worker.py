@@ -147,9 +147,10 @@ class WorkerSession:
                 unit, file, open_gates = rest
                 self.backlog.add(WorkUnit(unit, file, open_gates=frozenset(open_gates)))
             elif kind == wire.TESTS:
-                unit, file, indexes, keys, gates = rest
+                unit, file, indexes, keys, gates, attempts = rest
                 wanted = tuple(zip(indexes, keys, gates, strict=True))
-                self.backlog.add(WorkUnit(unit, file, wanted=wanted))
+                tried = dict(zip(indexes, attempts, strict=True)) if attempts else {}
+                self.backlog.add(WorkUnit(unit, file, wanted=wanted, attempts=tried))
             elif kind == wire.RELEASE:
                 self.backlog.release(*rest)
             elif kind in {wire.PARK, wire.FINISH, wire.HALT}:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 from dataclasses import dataclass
 from time import time  # now: tests may patch the module
 from typing import Any, Literal
@@ -99,6 +100,11 @@ class TestRunner:
         self.collector = collector
         self.gate_names: list[str] = setup["gate_names"]
         self.matching: frozenset[int] = frozenset(setup["matching"])  # gates that search a failure's text
+        self.retries: dict[int, tuple[int, str | None]] = setup["retries"]
+        # Failures that end the session, counted here where a gate has retries.
+        self.most_failures: int = (setup["maxfail"] or 0) if setup["options"].get("maxfail") == 0 else 0
+        self.failures = 0
+        self.attempt = 0
         self.manage_gc: bool = setup["manage_gc"]
         self.standstill = Standstill(setup["standstill"])
         self.reports: list[pytest.TestReport] = []
@@ -119,6 +125,8 @@ class TestRunner:
             else:
                 nextitem = _Nothing(session) if parking else None
             self.run_job(current, nextitem)
+            if 0 < self.most_failures <= self.failures:
+                session.shouldfail = f"stopping after {self.failures} failures"
             if session.shouldfail or session.shouldstop:
                 self.report_stop(session)
                 return
@@ -224,6 +232,12 @@ class TestRunner:
         if job.gate != self.gate:
             self.gate = job.gate
             os.environ["BATCHGATE_GATE"] = self.gate_names[job.gate]
+        attempt = job.unit.attempts.get(job.index, 1)
+        if attempt != self.attempt:
+            self.attempt = attempt
+            os.environ["BATCHGATE_ATTEMPT"] = str(attempt)
+        if attempt > 1:
+            forget_failed_fixtures(job.item)
         self.reports = []
         self.standstill.mark(job.unit.id, job.index)
         try:
@@ -247,10 +261,16 @@ class TestRunner:
         duration_s = sum(report.duration for report in reports)
         failed = outcome in {"failed", "error"}
         text = failure_text(reports) if failed and job.gate in self.matching else ""
+        self.failures += failed and not self.is_tried_again(job, text)
         full = [self.serialize(report) for report in reports]
         self.outbox.result(job.unit.id, job.index, outcome, duration_s, full, text)
         if failed:
             self.outbox.flush()
+
+    def is_tried_again(self, job: Job, text: str) -> bool:
+        """As the controller will decide, which has the last word."""
+        count, match = self.retries[job.gate]
+        return self.attempt <= count and (match is None or re.search(match, text) is not None)
 
     def compact(self, item: pytest.Item, reports: list[pytest.TestReport]) -> tuple[Any, ...] | None:
         """A wholly and plainly passed test as one tuple; None if anything is to be said."""
@@ -327,6 +347,16 @@ def outcome_of(reports: list[pytest.TestReport]) -> str:
         elif outcome == "passed" and report.when == "call" and hasattr(report, "wasxfail"):
             outcome = "xpassed"
     return outcome
+
+
+def forget_failed_fixtures(item: pytest.Item) -> None:
+    """pytest keeps the exception of a fixture of wide scope for all who ask: another attempt asks anew."""
+    info = getattr(item, "_fixtureinfo", None)
+    for definitions in getattr(info, "name2fixturedefs", {}).values():
+        for definition in definitions:
+            cached = getattr(definition, "cached_result", None)
+            if cached is not None and cached[2] is not None:
+                definition.cached_result = None
 
 
 def failure_text(reports: list[pytest.TestReport]) -> str:

@@ -11,8 +11,6 @@ from pytest_batchgate.config.notyet import NOT_YET_IN_FILE, NOT_YET_IN_GATES
 from pytest_batchgate.core.model import Config, GateName
 
 ASKING = {
-    "retries": "retries: 1",
-    "fail-on-flaky": "fail-on-flaky: true",
     "memory-limit": "memory-limit: 1GB",
     "test-timeout": "test-timeout: 3s",
     "leaks": "leaks: fail",
@@ -47,7 +45,7 @@ def test_every_key_has_a_case() -> None:
 
 @pytest.mark.parametrize("key", ASKING)
 def test_refused_where_it_is_written(tmp_path: Path, key: str) -> None:
-    work = "tests: true" if key in {"test-timeout", "retries", "fail-on-flaky"} else "run: x"
+    work = "tests: true" if key == "test-timeout" else "run: x"
     config = load(tmp_path, f"gates:\n  a: {{run: y}}\n  unit:\n    {work}\n    {ASKING[key]}\n")
     error = not_yet(config, [GateName("a"), GateName("unit")])
     assert str(error) == f"batchgate.yaml:6: `{key}` (gate 'unit') is not supported yet. Remove it for now"
@@ -71,8 +69,3 @@ def test_mask_is_refused_whichever_gates_run(tmp_path: Path) -> None:
     error = not_yet(load(tmp_path, "mask: [A]\ngates: {a: {run: x}}\n"), [])
     assert str(error) == "batchgate.yaml:2: `mask` is not supported yet. Remove it for now"
     assert not_yet(load(tmp_path, "mask: []\ngates: {a: {run: x}}\n"), [GateName("a")]) is None
-
-
-def test_fail_on_flaky_of_tests(tmp_path: Path) -> None:
-    config = load(tmp_path, "gates: {a: {tests: true, fail-on-flaky: true}}\n")
-    assert not_yet(config, [GateName("a")]) is not None

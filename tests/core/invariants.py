@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from breakerbooks import BreakerBooks
+from retrybooks import RetryBooks
 
 from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.breaker import BreakerState
@@ -28,6 +29,7 @@ from pytest_batchgate.core.events import (
     GateWillRetry,
     TestsWereRun,
     TestWasLost,
+    TestWillRetry,
 )
 from pytest_batchgate.core.gating import is_open, ready_commands
 from pytest_batchgate.core.ledger import OUT, TODO
@@ -67,6 +69,7 @@ class Watch:
         self.running: dict[WorkerId, str] = {}  # really, by the worker's own account
         self.ran: dict[str, WorkerId] = {}
         self.breakers = BreakerBooks(self)
+        self.retries = RetryBooks(self)
         self.groups: dict[tuple[object, str], WorkerId] = {}
         self.of_test: dict[str, tuple[Gate | None, Traits]] = {}
         for file in sim.world.files:
@@ -90,6 +93,7 @@ class Watch:
                 self._check_command(action)
             elif isinstance(action, (AssignFile, AssignTests)):
                 self.breakers.check(action)
+                self.retries.check(action)
         self._check_slots()
         self._check_ledger()
         self._check_idle()
@@ -122,6 +126,8 @@ class Watch:
                 self.between[name] = at + pause_s
             case GateBecameReady(_, name):
                 self.ready.add(name)
+            case TestWillRetry():
+                self.retries.hear(event)
             case BreakerChanged():
                 self.breakers.hear(event)
             case GateFinished(_, report):
@@ -130,8 +136,9 @@ class Watch:
                 assert report.attempts == self.attempts[report.name]
                 broken = self.breakers.state_of(report.name) is BreakerState.BROKEN
                 assert (report.state is GateState.BROKEN) is broken, report
-                flaky = report.kind == "command" and report.attempts > 1 and report.state.good
-                assert (report.state is GateState.FLAKY) is flaky, report
+                flaky = report.attempts > 1 if report.kind == "command" else report.flaky > 0
+                assert (report.state is GateState.FLAKY) is (flaky and report.state.good), report
+                assert report.flaky == self.retries.flaky(self.gates[report.name])
                 for test in self.running.values():
                     gate, _ = self.of_test[test]
                     assert gate is None or gate.name != report.name, f"{test} outlives {report.name}"
@@ -182,10 +189,14 @@ class Watch:
         running = [
             other
             for other in self.started - set(self.reports)
-            if not (self.gates[other].is_service or self.breakers.state_of(other) is BreakerState.OPEN)
+            if not (self.gates[other].is_service or self._stands_still(other))
         ]
         forward = self.sim.dispatcher.state.forward
         assert name in forward or set(running) <= forward, f"{name} starts beside {running}"
+
+    def _stands_still(self, name: GateName) -> bool:
+        """Whether the gate waits for the time alone, and leaves the one worker to others."""
+        return self.breakers.state_of(name) is BreakerState.OPEN or self.retries.waits(name)
 
     def _check_command(self, action: StartCommand) -> None:
         gate = self.gates[action.gate]
@@ -223,7 +234,7 @@ class Watch:
         assert gate.name in self.started or not gate.resources, f"{nodeid} runs before its gate"
         assert gate.name not in self.reports, f"{nodeid} runs after its gate"
         assert nodeid not in self.outcomes, f"{nodeid} runs, and was reported"
-        if nodeid in self.ran:
+        if nodeid in self.ran and not self.retries.may_start(nodeid):
             assert self.sim.workers[self.ran[nodeid]].dead, f"{nodeid} runs twice"
         self.ran[nodeid] = worker
         self._check_needs(gate.name, under_way=True)
@@ -275,6 +286,8 @@ class Watch:
     def _check_ledger(self) -> None:
         state = self.sim.dispatcher.state
         waiting: Counter[str] = Counter()
+        pausing: Counter[object] = Counter()
+        due = {(id(file), index) for _, _, _, file, index in state.retrying}
         special = {(one.realm.key, one.file.name, one.index) for one in state.specials}
         assert len(special) == len(list(state.specials))
         for realm in state.realms.values():
@@ -290,10 +303,16 @@ class Watch:
                 for index, code in enumerate(file.state):
                     key = (realm.key, file.name, index)
                     assert out[index] == (code == OUT), (file.name, index, code)
-                    assert todo[index] + (key in special) == (code == TODO), (file.name, index, code)
+                    pauses = index in file.tried and file.tried[index].pausing
+                    assert not pauses or (id(file), index) in due
+                    pausing[realm.key] += pauses
+                    listed = todo[index] + (key in special) + pauses
+                    assert listed == (code == TODO), (file.name, index, code)
+                    assert index not in file.tried or code in {TODO, OUT}
                     if code in {TODO, OUT}:
                         waiting[self.plan.claims[file.collected.gates[index]].name] += 1
                 assert (file.name in realm.waiting) is bool(file.todo)
+            assert realm.pausing == pausing[realm.key]
         for run in state.gates.values():
             assert run.remaining == waiting[run.name], f"{run.name}: {run.remaining} {waiting}"
             assert (run.name in self.reports) is run.ended
@@ -359,6 +378,7 @@ class Watch:
         for left in (state.units, state.specials, state.serial_held, state.resources_held):
             assert not left
         assert not any(run.remaining for run in state.gates.values())
+        assert not any(realm.pausing for realm in state.realms.values())
         stopped = state.no_more_tests or sim.world.options.collect_only
         for file in self.collected.values():
             if file.file in self.unread:

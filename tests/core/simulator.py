@@ -13,7 +13,7 @@ import heapq
 import random
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from invariants import Watch
 from simprocess import SimProcess
@@ -61,6 +61,7 @@ class SimUnit:
     wanted: tuple[int, ...] = ()  # of AssignTests
     revoked: bool = False  # released while its file was being collected: nothing of it runs
     begun: bool = False  # its indexes are known
+    attempts: dict[int, int] = field(default_factory=dict)  # by index, from 1
     left: int = 0  # tests that are neither run nor released
 
 
@@ -129,8 +130,10 @@ class SimWorker:
     def obey(self, action: Action) -> None:
         match action:
             case AssignFile() | AssignTests():
-                wanted = action.indexes if isinstance(action, AssignTests) else ()
-                self.units[action.unit] = SimUnit(action.unit, action.file, action, wanted)
+                unit = self.units[action.unit] = SimUnit(action.unit, action.file, action)
+                if isinstance(action, AssignTests):
+                    unit.wanted = action.indexes
+                    unit.attempts = dict(zip(action.indexes, action.attempts, strict=False))
                 self.parked = self.said_hungry = False
             case ReleaseTests():
                 self.release(action)
@@ -267,7 +270,8 @@ class SimWorker:
     def ran(self, unit: SimUnit, index: int, test: SimTest) -> None:
         if self.dead:
             return
-        if test.crashes:
+        attempt = unit.attempts.get(index, 1)
+        if test.crashes and (not test.heals_after or attempt <= test.heals_after):
             self.die("signal 9")
             return
         self.running = None
@@ -275,7 +279,7 @@ class SimWorker:
         if self.unsent_unit is not unit:
             self.flush()
         self.unsent_unit = unit
-        outcome, text = self.fate(unit.file, test)
+        outcome, text = self.fate(unit.file, test, attempt)
         self.unsent.append(TestResult(index, outcome, test.duration_s, None, text))
         if self.sim.world.flush_all or self.sim.rng.random() < 0.4:
             self.flush()
@@ -283,7 +287,7 @@ class SimWorker:
         self.maybe_end(unit)
         self.go_on()
 
-    def fate(self, file: str, test: SimTest) -> tuple[str, str]:
+    def fate(self, file: str, test: SimTest, attempt: int) -> tuple[str, str]:
         """Outcome and text of a test that ends now."""
         gate = self.sim.watch.of_test[f"{file}::{test.name}"][0]
         assert gate is not None
@@ -292,7 +296,7 @@ class SimWorker:
             self.poisoned.add(gate.name)
         if gate.name in self.poisoned:
             return "failed", REFUSED
-        return test.outcome, ""
+        return ("failed", "not yet") if attempt <= test.heals_after else (test.outcome, "")
 
     def maybe_end(self, unit: SimUnit) -> None:
         if unit.left == 0 and unit.id in self.units:

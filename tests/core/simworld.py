@@ -26,6 +26,7 @@ class SimTest:
     labels: frozenset[str] = frozenset()
     traits: Traits | None = None
     crashes: bool = False
+    heals_after: int = 0  # attempts that fail (or crash) before one ends in ``outcome``
 
 
 @dataclass(kw_only=True)

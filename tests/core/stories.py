@@ -16,6 +16,7 @@ from pytest_batchgate.core.events import (
     Noticed,
     TestsWereRun,
     TestWasLost,
+    TestWillRetry,
     WorkerStopped,
 )
 from pytest_batchgate.core.model import Command, Config, Estimates, Gate, GateName, Ready, Tests
@@ -65,10 +66,18 @@ def file(
 
 
 def case(name: str, outcome: str = "passed", duration_s: float = 1.0, **traits: object) -> SimTest:
-    """``crashes`` apart, keywords are traits."""
-    crashes = bool(traits.pop("crashes", False))
+    """``crashes`` and ``heals_after`` apart, keywords are traits."""
+    crashes, heals_after = bool(traits.pop("crashes", False)), traits.pop("heals_after", 0)
+    assert isinstance(heals_after, int)
     constrained = Traits(**traits) if traits else None  # type: ignore[arg-type]
-    return SimTest(name=name, outcome=outcome, duration_s=duration_s, traits=constrained, crashes=crashes)
+    return SimTest(
+        name=name,
+        outcome=outcome,
+        duration_s=duration_s,
+        traits=constrained,
+        crashes=crashes,
+        heals_after=heals_after,
+    )
 
 
 def play(
@@ -136,6 +145,10 @@ def _told(events: Sequence[Event]) -> Iterator[tuple[str, str]]:
                     yield "t", f"{worker} ran {collected.nodeid(result.index)}: {result.outcome}"
             case TestWasLost(_, _, collected, index, outcome, reason):
                 yield "t", f"{collected.nodeid(index)} {outcome}: {reason}"
+            case TestWillRetry():
+                test = event.collected.nodeid(event.result.index)
+                which = f"attempt {event.attempt} of {event.most} {event.state.value}"
+                yield "t", f"{event.worker} will retry {test}: {which}, pause {event.pause_s:g}"
             case WorkerStopped(_, worker, reason):
                 yield "o", f"{worker} ended" + (f": {reason}" if reason else "")
             case Noticed(_, text):
@@ -152,7 +165,7 @@ def _ordered(sim: Simulator, actions: Sequence[Action]) -> Iterator[tuple[str, s
                 yield "o", f"spawn gw{slot}" + (f" {dict(env)}" if env else "")
             case AssignFile(worker, _, file_name, _):
                 yield "o", f"{name(worker)} collects {file_name}"
-            case AssignTests(worker, _, file_name, indexes, _, _):
+            case AssignTests(worker, _, file_name, indexes):
                 yield "o", f"{name(worker)} gets {', '.join(map(str, indexes))} of {file_name}"
             case ReleaseTests(worker, _, count):
                 yield "o", f"{name(worker)} gives back {'all' if count is None else count}"

@@ -68,7 +68,7 @@ def gates(draw: st.DrawFn, *, mutexes: bool) -> list[Gate]:
                 else (),
                 env=draw(st.sampled_from(({}, {}, {}, {"A": "1"}, {"A": "2"}))),
                 timeout_s=draw(st.sampled_from((1800.0, 1800.0, 1800.0, 1.0))),
-                retries=draw(st.sampled_from(RETRIES)) if kind == "command" else RETRIES[0],
+                retries=draw(st.sampled_from(RETRIES)) if kind != "service" else RETRIES[0],
                 breaker=draw(st.sampled_from((None, None, *BREAKERS)))
                 if mutexes and kind != "service"  # what it lets through depends on the order
                 else None,
@@ -90,6 +90,7 @@ def work(draw: st.DrawFn, kind: str, name: str) -> Command | Tests:
         paths=(draw(st.sampled_from(DIRS)),) if how in {"paths", "both"} else (),
         max_workers=draw(st.sampled_from((None, None, None, 1, 2))),
         allow_empty=draw(st.booleans()),
+        fail_on_flaky=draw(st.sampled_from((False, False, True))),
     )
 
 
@@ -137,6 +138,7 @@ def files(draw: st.DrawFn, config: Config, *, calm: bool) -> list[SimFile]:
                         if constrained
                         else None,
                         crashes=not calm and draw(st.integers(0, 40)) == 0,
+                        heals_after=draw(st.sampled_from((0, 0, 0, 0, 0, 1, 2, 3))),
                     )
                     for index in range(count)
                 ],

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_batchgate.core.breaker import BreakerChange, BreakerState, Trigger
 from pytest_batchgate.core.events import (
+    BreakerChanged,
     Event,
     FilesListed,
     FileWasCollected,
@@ -22,6 +24,7 @@ from pytest_batchgate.core.events import (
     RunStarted,
     TestsWereRun,
     TestWasLost,
+    TestWillRetry,
     WorkerStopped,
 )
 from pytest_batchgate.core.model import Command, Config, Estimates, Gate, GateName, GateState, Ready, Tests
@@ -163,6 +166,53 @@ def test_what_a_gate_waits_for(gates: Sequence[Gate], events: Sequence[Event], r
     state = live(*gates, events=events)
     line = next(line for line in text(state).splitlines() if "○ x" in line)
     assert line.endswith(f"waiting     {'':13}  {reason}")
+
+
+def breaker(after: BreakerState, reason: str, wakes_at: float | None = None) -> BreakerChanged:
+    """Of a gate `unit`, as far as the tree cares."""
+    change = BreakerChange(
+        at=2.0,
+        before=BreakerState.HALF_OPEN,
+        after=after,
+        trigger=Trigger.RELAPSED,
+        reason=reason,
+        wakes_at=wakes_at,
+    )
+    return BreakerChanged(2.0, GateName("unit"), change, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        (
+            breaker(BreakerState.OPEN, "2 failures in a row", 12.0),
+            "1 of 4, breaker open: 2 failures in a row, tried again in 4s",
+        ),
+        (breaker(BreakerState.HALF_OPEN, "after 9 s"), "1 of 4, breaker half-open: after 9 s"),
+        (breaker(BreakerState.CLOSED, "the probe passed"), "1 of 4"),
+    ],
+)
+def test_a_breaker_says_why_the_gate_stands_still(change: BreakerChanged, shown: str) -> None:
+    listed = FilesListed(1.0, ("test_a.py",))
+    state = live(suite("unit"), events=[listed, started("unit"), UNIT, ran(UNIT, "passed"), change])
+    assert text(state).splitlines()[1].endswith(f"  {shown}")
+
+
+def test_tests_that_run_again_are_counted() -> None:
+    again = TestWillRetry(
+        at=1.0,
+        gate=GateName("unit"),
+        worker="gw0",
+        collected=UNIT.collected,
+        result=TestResult(1, "failed", 0.1),
+        state=S.FAILED,
+        attempt=1,
+        most=3,
+        pause_s=1.0,
+    )
+    listed = FilesListed(1.0, ("test_a.py",))
+    state = live(suite("unit"), events=[listed, started("unit"), UNIT, ran(UNIT, "passed"), again])
+    assert text(state).splitlines()[1].endswith("  1 of 4, 1 retry")
 
 
 def test_a_stage_is_named_where_it_is_the_stage_that_is_waited_for() -> None:

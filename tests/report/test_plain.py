@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from pytest_batchgate.core.breaker import BreakerChange, BreakerState, Trigger
 from pytest_batchgate.core.events import (
+    BreakerChanged,
     Event,
     GateBecameReady,
     GateFinished,
@@ -20,9 +22,11 @@ from pytest_batchgate.core.events import (
     RunResult,
     RunStarted,
     Schedule,
+    TestWillRetry,
     WorkerStopped,
 )
 from pytest_batchgate.core.model import Command, Gate, GateName, GateState, Tests
+from pytest_batchgate.core.protocol import CollectedFile, TestResult
 from pytest_batchgate.report.plain import PlainReport
 from pytest_batchgate.report.tail import tail
 
@@ -286,3 +290,53 @@ def test_any_bytes_can_be_shown(tmp_path: Path, content: bytes) -> None:
 def test_a_pipe_in_the_place_of_a_log_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "lint.log")
     assert tail(tmp_path / "lint.log") == []
+
+
+def changed(after: BreakerState, reason: str, held: int, *, wakes_at: float | None = None) -> BreakerChanged:
+    change = BreakerChange(
+        at=2.0,
+        before=BreakerState.CLOSED,
+        after=after,
+        trigger=Trigger.TRIPPED,
+        reason=reason,
+        wakes_at=wakes_at,
+    )
+    return BreakerChanged(2.0, GateName("unit"), change, held)
+
+
+def test_changes_of_a_breaker_say_what_they_mean_for_the_tests() -> None:
+    screen = show(
+        [
+            changed(BreakerState.OPEN, "5 failures in a row", 37, wakes_at=32.0),
+            changed(BreakerState.HALF_OPEN, "after 30 s", 37),
+            changed(BreakerState.CLOSED, "the probe passed", 36),
+            changed(BreakerState.BROKEN, "5 failures in a row, and no cooldown is set", 1),
+            changed(BreakerState.BROKEN, "\x1b[31m2 failures", 0),
+        ]
+    )
+    assert [line.partition("] ")[2].split(maxsplit=2)[1:] for line, _ in screen.lines] == [
+        ["open", "breaker: 5 failures in a row; 37 tests held back; tried again in 30.0s"],
+        ["half-open", "breaker: after 30 s; of 37 tests some are tried"],
+        ["closed", "breaker: the probe passed; 36 tests to go"],
+        ["broken", "breaker: 5 failures in a row, and no cooldown is set; 1 test not run"],
+        ["broken", "breaker: 2 failures"],
+    ]
+
+
+def test_of_very_many_retries_the_first_are_told() -> None:
+    collected = CollectedFile(file="a.py", keys=("a.py::test_a",), gates=(0,))
+    again = TestWillRetry(
+        at=1.0,
+        gate=GateName("unit"),
+        worker="gw0",
+        collected=collected,
+        result=TestResult(0, "failed", 0.1),
+        state=S.FAILED,
+        attempt=1,
+        most=3,
+        pause_s=0.5,
+    )
+    lines = show([again] * 30).lines
+    assert len(lines) == 20
+    assert lines[0][0].endswith("retry       a.py::test_a: attempt 1 of 3 failed; again in 0.5s")
+    assert lines[-1][0].endswith("again in 0.5s (further ones are not shown)")

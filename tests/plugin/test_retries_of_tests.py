@@ -1,0 +1,153 @@
+"""Tests that are tried again, for real: what runs, what pytest counts, what its reports say."""
+
+from __future__ import annotations
+
+import pytest
+from plugin_kit import Ran, Repo
+
+pytestmark = pytest.mark.integration
+
+NOTES = """\
+import os, pathlib
+
+def attempt(name):
+    log = pathlib.Path(name + ".runs")
+    log.write_text((log.read_text() if log.exists() else "") + "x")
+    return len(log.read_text())
+"""
+
+HEALS = """\
+import os, pytest, notes
+
+@pytest.fixture(scope="session")
+def database():
+    if notes.attempt("fixture") == 1:
+        raise ConnectionError("refused")
+
+def test_plain(): pass
+
+def test_heals():
+    notes.attempt("heals")
+    assert os.environ["BATCHGATE_ATTEMPT"] == "3"
+
+def test_fixture(database): pass
+
+def test_crash():
+    if notes.attempt("crash") == 1:
+        os._exit(7)
+
+def test_first():
+    assert os.environ["BATCHGATE_ATTEMPT"] == "1"
+"""
+
+
+def state(ran: Ran, gate: str) -> str:
+    return [line.split() for line in ran.lines if line.startswith(f"{gate} ") and "|" not in line][-1][1]
+
+
+def runs(repo: Repo, name: str) -> int:
+    return len((repo.root / f"{name}.runs").read_text())
+
+
+@pytest.mark.parametrize("workers", [2, 0])
+def test_what_passes_in_the_end_is_a_pass_to_pytest_and_flaky_to_the_gate(repo: Repo, workers: int) -> None:
+    """`-x` stops at none of the attempts; a fixture that failed is asked again; a crash costs one attempt."""
+    repo.files(notes=NOTES, test_it=HEALS)
+    repo.write(
+        "batchgate.yaml",
+        """\
+        version: 1
+        gates:
+          unit: {tests: true, retries: {count: 2, delay: 20ms}}
+        """,
+    )
+    ran = repo.gates("-x", "-v", workers=workers)
+    assert ran.code == 0, ran
+    assert state(ran, "unit") == "flaky", ran
+    assert ran.counts == "5 passed, 4 rerun", ran
+    assert "3 tests passed on a retry" in ran.out, ran
+    assert ran.out.count(" RERUN test_it.py::test_heals") == 2, ran
+    assert ran.junit.totals == {"tests": "5", "failures": "0", "errors": "0", "skipped": "0"}, ran
+    assert sorted(case.name for case in ran.junit.cases.elements()) == [
+        "test_crash",
+        "test_first",
+        "test_fixture",
+        "test_heals",
+        "test_plain",
+    ]
+    assert [runs(repo, name) for name in ("heals", "crash", "fixture")] == [3, 2, 2]
+
+
+def test_the_last_attempt_is_the_one_that_fails(repo: Repo) -> None:
+    """Once in pytest's counts and in JUnit; what does not match, or is not in `on`, is not tried again."""
+    repo.files(
+        notes=NOTES,
+        test_it="""\
+            import os, pytest, notes
+
+            def test_sick():
+                assert not notes.attempt("sick"), "Connection refused"
+
+            def test_wrong():
+                assert not notes.attempt("wrong"), "by one"
+
+            @pytest.mark.other
+            def test_dies():
+                notes.attempt("dies")
+                os._exit(1)
+            """,
+    )
+    repo.write("pytest.ini", "[pytest]\nmarkers = other\n")
+    repo.write(
+        "batchgate.yaml",
+        """\
+        version: 1
+        gates:
+          unit: {tests: true, retries: {count: 1, delay: 20ms, match: "Connection (refused|reset)"}}
+          other: {tests: other, retries: {count: 3, delay: 20ms, on: [failed]}}
+        """,
+    )
+    ran = repo.gates("--tb=no")
+    assert ran.code == 1, ran
+    assert (state(ran, "unit"), state(ran, "other")) == ("failed", "failed"), ran
+    assert ran.counts == "3 failed, 1 rerun", ran
+    assert ran.junit.totals["failures"] == "3", ran
+    assert ran.junit.totals["tests"] == "3", ran
+    assert [runs(repo, name) for name in ("sick", "wrong", "dies")] == [2, 1, 1]
+
+
+def test_a_stop_and_fail_on_flaky(repo: Repo) -> None:
+    """A test between two attempts ends as it last did when `--maxfail` is reached."""
+    repo.files(
+        notes=NOTES,
+        test_a="""\
+            def test_waits(): assert 0
+            def test_final(): raise ValueError("stop here")
+            """,
+    )
+    repo.write(
+        "batchgate.yaml",
+        """\
+        version: 1
+        gates:
+          unit:
+            tests: true
+            retries: {count: 1, delay: 10m, jitter: false, max-delay: 10m, match: "assert 0"}
+        """,
+    )
+    ran = repo.gates("-x")
+    assert ran.code == 1, ran
+    assert ran.counts.startswith("2 failed, 1 rerun"), ran
+    assert state(ran, "unit") == "failed", ran
+    assert ran.junit.totals["failures"] == "2", ran
+
+    repo.files(test_a="import notes\n\ndef test_it(): assert notes.attempt('it') > 1\n")
+    repo.write(
+        "batchgate.yaml",
+        "version: 1\ngates: {unit: {tests: true, retries: {count: 1, delay: 20ms}, fail-on-flaky: true}}\n",
+    )
+    ran = repo.gates()
+    assert ran.code == 1, ran
+    assert state(ran, "unit") == "failed", ran
+    assert ran.counts == "1 passed, 1 rerun", ran
+    assert "1 test passed on a retry only (fail-on-flaky)" in ran.out, ran
