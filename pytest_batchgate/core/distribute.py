@@ -292,9 +292,9 @@ def nothing_left(state: RunState, worker: WorkerRun) -> bool:
     realm = worker.realm
     if state.stopping or (state.no_more_tests and not collecting_on(state)):
         return True
-    if realm.pausing or _may_come_back(state, realm):
-        return False
     runs = [run for run in state.alive if run.claim is not None]
+    if any(run.pausing and run.realm is realm for run in runs) or _may_come_back(state, realm):
+        return False
     if any(run.realm is None and run.closing is None for run in runs) or realm.queue:
         return False
     if not state.no_more_tests and (realm.waiting or state.specials.count(realm)):

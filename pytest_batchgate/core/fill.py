@@ -283,9 +283,7 @@ def _is_stuck(state: RunState) -> bool:
         return False
     if any(worker.ending or not worker.live for worker in state.workers.values()):
         return False
-    if not state.alive or any(is_pausing(state, run) for run in state.alive):
-        return False
-    if any(realm.pausing for realm in state.realms.values()):
+    if not state.alive or any(run.pausing or is_pausing(state, run) for run in state.alive):
         return False
     return not any(
         run.gate.is_service and (run.state is GateState.RUNNING or run.closing is not None)

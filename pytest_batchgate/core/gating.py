@@ -46,7 +46,9 @@ def resources_free(state: RunState, run: GateRun) -> bool:
 def its_turn(state: RunState, run: GateRun) -> bool:
     """In turn, only the first gate that has not ended; services run beside it.
 
-    A gate that tests of an earlier one wait for goes with it (`deadlock.bring_forward`).
+    One that waits for the time alone leaves its turn to the next, and when its time has come
+    goes on as soon as the worker is free.  A gate that tests of an earlier one wait for goes
+    with it (`deadlock.bring_forward`).
     """
     if not state.options.sequential or run.gate.is_service or run.name in state.forward:
         return True
@@ -56,7 +58,8 @@ def its_turn(state: RunState, run: GateRun) -> bool:
 
 def is_pausing(state: RunState, run: GateRun) -> bool:
     """Whether it waits for the time alone: between two attempts, or while its breaker cools down."""
-    return is_between(state, run) or cooled_at(run) is not None
+    all_tests = 0 < run.pausing == run.remaining and not run.uncollected and run.closing is None
+    return all_tests or is_between(state, run) or cooled_at(run) is not None
 
 
 def is_between(state: RunState, run: GateRun) -> bool:

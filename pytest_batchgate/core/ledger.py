@@ -86,5 +86,4 @@ class Realm:
     files: dict[str, FileRun] = field(default_factory=dict)  # in listing order
     queue: list[FileRun] = field(default_factory=list)  # not yet collected, best last
     waiting: dict[str, FileRun] = field(default_factory=dict)  # files with something in `todo`
-    pausing: int = 0  # tests between two attempts
     dead: str | None = None  # why no worker can be had any more

@@ -58,6 +58,7 @@ class GateRun:
     collect_errors: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     flaky: int = 0  # tests that passed, and had not at first
+    pausing: int = 0  # tests between two attempts; counted in `remaining`, too
     work_s: float = 0.0
     struck: set[WorkerId] = field(default_factory=set)  # whose last evidence for the breaker was a failure
     # command gates

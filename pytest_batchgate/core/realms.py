@@ -272,9 +272,8 @@ def lose(
 def end_tried(state: RunState, run: GateRun, file: FileRun, index: int) -> None:
     """End a test that will not be tried again after all, as its last attempt ended."""
     assert file.collected is not None
-    assert run.realm is not None
     tried = file.tried.pop(index)
-    run.realm.pausing -= tried.pausing
+    run.pausing -= tried.pausing
     outcome = tried.result.outcome
     file.state[index] = DONE_AS[outcome]
     run.remaining -= 1

@@ -36,7 +36,7 @@ def try_again(
     wait_s = pause_s(retries, attempt=attempt, chance=chance)
     file.state[index] = TODO
     file.tried[index] = Tried(attempts=attempt, worker=worker, result=result, died=died)
-    run.realm.pausing += 1
+    run.pausing += 1
     heapq.heappush(state.retrying, (state.now + wait_s, state.new_id(), run.realm, file, index))
     state.tell(
         TestWillRetry(
@@ -67,8 +67,11 @@ def release_due(state: RunState) -> None:
         tried = file.tried.get(index)
         if tried is None or not tried.pausing:
             continue  # its gate has ended meanwhile
+        assert file.collected is not None
+        run = state.run_of(file.collected.gates[index])
+        assert run is not None
         tried.pausing = False
-        realm.pausing -= 1
+        run.pausing -= 1
         special = state.specials_out.pop((file.name, index), None)
         if special is not None:
             state.specials.add(special)

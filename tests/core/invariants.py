@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from breakerbooks import BreakerBooks
+from ledgerbooks import check_ledger
 from retrybooks import RetryBooks
+from turnbooks import TurnBooks
 
 from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.breaker import BreakerState
@@ -32,7 +34,6 @@ from pytest_batchgate.core.events import (
     TestWillRetry,
 )
 from pytest_batchgate.core.gating import is_open, ready_commands
-from pytest_batchgate.core.ledger import OUT, TODO
 from pytest_batchgate.core.model import Command, Gate, GateName, GateState, Tests
 from pytest_batchgate.core.protocol import (
     Action,
@@ -70,6 +71,7 @@ class Watch:
         self.ran: dict[str, WorkerId] = {}
         self.breakers = BreakerBooks(self)
         self.retries = RetryBooks(self)
+        self.turns = TurnBooks(self)
         self.groups: dict[tuple[object, str], WorkerId] = {}
         self.of_test: dict[str, tuple[Gate | None, Traits]] = {}
         for file in sim.world.files:
@@ -94,8 +96,9 @@ class Watch:
             elif isinstance(action, (AssignFile, AssignTests)):
                 self.breakers.check(action)
                 self.retries.check(action)
+                self.turns.note_handed_out(action)
         self._check_slots()
-        self._check_ledger()
+        check_ledger(self)
         self._check_idle()
 
     def _hear(self, event: Event) -> None:
@@ -111,7 +114,7 @@ class Watch:
                 mine = set(self.gates[name].resources)
                 for other in self.started - set(self.reports):
                     assert not mine & set(self.gates[other].resources), f"{name} and {other} share"
-                self._check_turn(name)
+                self.turns.check_start(name)
                 self.started.add(name)
             case GateWillRetry(at, name, attempt, most, how, _, pause_s):
                 retries = self.gates[name].retries
@@ -181,22 +184,6 @@ class Watch:
             if under_way:  # the service may have died since the test was announced
                 met = met or need in self.ready
             assert met, f"{name} starts before {need}"
-
-    def _check_turn(self, name: GateName) -> None:
-        """In turn, one gate at a time, but for what its tests wait for."""
-        if not self.sim.world.options.sequential or self.gates[name].is_service:
-            return
-        running = [
-            other
-            for other in self.started - set(self.reports)
-            if not (self.gates[other].is_service or self._stands_still(other))
-        ]
-        forward = self.sim.dispatcher.state.forward
-        assert name in forward or set(running) <= forward, f"{name} starts beside {running}"
-
-    def _stands_still(self, name: GateName) -> bool:
-        """Whether the gate waits for the time alone, and leaves the one worker to others."""
-        return self.breakers.state_of(name) is BreakerState.OPEN or self.retries.waits(name)
 
     def _check_command(self, action: StartCommand) -> None:
         gate = self.gates[action.gate]
@@ -283,41 +270,6 @@ class Watch:
 
     # --- the dispatcher's books
 
-    def _check_ledger(self) -> None:
-        state = self.sim.dispatcher.state
-        waiting: Counter[str] = Counter()
-        pausing: Counter[object] = Counter()
-        due = {(id(file), index) for _, _, _, file, index in state.retrying}
-        special = {(one.realm.key, one.file.name, one.index) for one in state.specials}
-        assert len(special) == len(list(state.specials))
-        for realm in state.realms.values():
-            assert len({id(file) for file in realm.queue}) == len(realm.queue)
-            for file in realm.files.values():
-                units = [unit for unit in state.units.values() if unit.file is file]
-                if file.collected is None:
-                    assert (file in realm.queue) is (file.collector is None), file
-                    assert len(units) == (file.collector is not None)
-                    continue
-                out = Counter(index for unit in units for index in unit.out)
-                todo = Counter(index for indexes in file.todo.values() for index in indexes)
-                for index, code in enumerate(file.state):
-                    key = (realm.key, file.name, index)
-                    assert out[index] == (code == OUT), (file.name, index, code)
-                    pauses = index in file.tried and file.tried[index].pausing
-                    assert not pauses or (id(file), index) in due
-                    pausing[realm.key] += pauses
-                    listed = todo[index] + (key in special) + pauses
-                    assert listed == (code == TODO), (file.name, index, code)
-                    assert index not in file.tried or code in {TODO, OUT}
-                    if code in {TODO, OUT}:
-                        waiting[self.plan.claims[file.collected.gates[index]].name] += 1
-                assert (file.name in realm.waiting) is bool(file.todo)
-            assert realm.pausing == pausing[realm.key]
-        for run in state.gates.values():
-            assert run.remaining == waiting[run.name], f"{run.name}: {run.remaining} {waiting}"
-            assert (run.name in self.reports) is run.ended
-        assert set(state.serial_held.values()) <= set(state.units)
-
     def _check_idle(self) -> None:
         """No live worker stands idle while unconstrained tests that it could have wait.
 
@@ -378,7 +330,7 @@ class Watch:
         for left in (state.units, state.specials, state.serial_held, state.resources_held):
             assert not left
         assert not any(run.remaining for run in state.gates.values())
-        assert not any(realm.pausing for realm in state.realms.values())
+        assert not any(run.pausing for run in state.gates.values())
         stopped = state.no_more_tests or sim.world.options.collect_only
         for file in self.collected.values():
             if file.file in self.unread:

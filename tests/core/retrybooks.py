@@ -50,13 +50,16 @@ class RetryBooks:
         return True
 
     def waits(self, name: GateName) -> bool:
-        """Whether a test of the gate is between two attempts, and none of it runs."""
-        of_test = self.watch.of_test
-        mine = [of_test[test][0] for test in self.watch.running.values()]
-        if any(gate is not None and gate.name == name for gate in mine):
-            return False
-        due = [of_test[test][0] for test in self.due]
-        return any(gate is not None and gate.name == name for gate in due)
+        """Whether all that is left of the gate is tests whose pause is not over."""
+        left = [
+            test
+            for test, (gate, _) in self.watch.of_test.items()
+            if gate is not None
+            and gate.name == name
+            and test not in self.watch.outcomes
+            and test.partition("::")[0] not in self.watch.unread
+        ]
+        return bool(left) and all(self.due.get(test, 0.0) > self.watch.sim.now for test in left)
 
     def flaky(self, gate: Gate) -> int:
         """How many tests of the gate did not end as their first attempt."""

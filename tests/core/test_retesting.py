@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 from simulator import Simulator
-from stories import case, file, play, story, suite
+from simworld import SimCommand
+from stories import case, command, file, play, story, suite
 
 from pytest_batchgate.core.events import GateFinished, GateReport
 from pytest_batchgate.core.model import Breaker, GateState, Retries, Tests
 from pytest_batchgate.core.protocol import StopAsked
 
+LINT = command("lint", retries=Retries(count=1, delay_s=2.0, jitter=False))
+HEALS = {"lint": SimCommand(duration_s=1.0, heals_after=1)}
 STEADY = Retries(count=2, delay_s=3.0, backoff="constant", jitter=False)
 
 
@@ -43,6 +46,67 @@ def test_nothing_else_to_do_the_worker_waits_for_the_pause() -> None:
     sim = play([suite("unit", retries=STEADY)], [file("a.py", case("test_a", heals_after=2))])
     assert [line.split()[0] for line in told(sim)] == ["1", "5", "9"]
     assert len(sim.workers) == 1
+
+
+def test_in_turn_the_next_gate_has_the_worker_while_one_only_waits_for_a_pause() -> None:
+    """Not before: `unit` keeps its turn as long as it has a test that could run."""
+    gates = [suite("unit", paths=["u"], retries=STEADY), suite("more", paths=["m"])]
+    files = [
+        file("u/a.py", case("test_a", heals_after=1), "test_b"),
+        file("m/b.py", "test_c", "test_d", "test_e"),
+        file("m/c.py", "test_f"),
+    ]
+    sim = play(gates, files, sequential=True)
+    assert story(sim, times=True, only="gt") == [
+        "0 unit starts",
+        "1 gw0 will retry u/a.py::test_a: attempt 1 of 3 failed, pause 3",
+        "2 gw0 ran u/a.py::test_b: passed",
+        "2 more starts",
+        "3 gw0 ran m/b.py::test_c: passed",
+        "4 gw0 ran m/b.py::test_d: passed",
+        "5 gw0 ran m/b.py::test_e: passed",
+        "6 gw0 ran m/c.py::test_f: passed",
+        "6 more passed",
+        "7 gw0 ran u/a.py::test_a: passed",
+        "7 unit flaky: 1 test passed on a retry",
+    ]
+    assert len(sim.workers) == 1
+
+
+def test_in_turn_a_command_that_is_due_again_does_not_wait_for_who_waits_too() -> None:
+    """`unit` began while `lint` paused; `lint` is the first again when `unit` only waits for a pause."""
+    files = [file("a.py", case("test_a", heals_after=1))]
+    sim = play([LINT, suite("unit", retries=STEADY)], files, commands=HEALS, sequential=True)
+    assert story(sim, times=True, only="gt") == [
+        "0 lint starts in 0",
+        "1 unit starts",
+        "2 gw0 will retry a.py::test_a: attempt 1 of 3 failed, pause 3",
+        "3 lint starts in 0",
+        "4 lint flaky: passed on attempt 2",
+        "6 gw0 ran a.py::test_a: passed",
+        "6 unit flaky: 1 test passed on a retry",
+    ]
+
+
+def test_in_turn_a_command_that_is_due_again_goes_before_what_began_meanwhile() -> None:
+    """What the worker has in hand is run first; the rest of `unit` waits."""
+    files = [file(f"{name}.py", "test_a", "test_b") for name in "abcd"]
+    sim = play([LINT, suite("unit")], files, commands=HEALS, sequential=True)
+    assert story(sim, times=True, only="gt") == [
+        "0 lint starts in 0",
+        "1 unit starts",
+        "2 gw0 ran a.py::test_a: passed",
+        "3 gw0 ran a.py::test_b: passed",
+        "4 gw0 ran b.py::test_a: passed",
+        "5 gw0 ran b.py::test_b: passed",
+        "5 lint starts in 0",
+        "6 lint flaky: passed on attempt 2",
+        "7 gw0 ran c.py::test_a: passed",
+        "8 gw0 ran c.py::test_b: passed",
+        "9 gw0 ran d.py::test_a: passed",
+        "10 gw0 ran d.py::test_b: passed",
+        "10 unit passed",
+    ]
 
 
 def test_the_last_attempt_counts() -> None:
@@ -90,7 +154,7 @@ def test_a_stop_ends_a_test_between_two_attempts_as_it_last_ended(*, crashes: bo
     assert sim.watch.outcomes["a.py::test_a"] == "failed"
     assert report(sim).state is GateState.FAILED
     assert report(sim).counts["failed"] == 1
-    assert report(sim).counts["not_run"] == 0 if not crashes else True
+    assert report(sim).counts["not_run"] == 0
 
 
 def test_a_broken_gate_ends_its_pending_attempts_as_failures() -> None:
