@@ -34,6 +34,7 @@ from pytest_batchgate.plugin.lines import TestLines
 from pytest_batchgate.plugin.nodes import Nodes
 from pytest_batchgate.report.words import harmless
 from pytest_batchgate.workers import messages as side
+from pytest_batchgate.workers.wire import SUBTESTS
 
 # Implementations that do nothing for a passed report, by the module that defines them.
 _SILENT_MODULES = frozenset({"_pytest.main", "_pytest.logging", "_pytest.terminal"})
@@ -142,11 +143,16 @@ class Bridge:
         collected, index, payload = event.collected, event.result.index, event.result.payload
         if isinstance(payload, list):
             # pytest builds them in place, and the payload is needed again if there is no other attempt.
-            reports = rebuild.full_reports(self.config, copy.deepcopy(payload), event.worker)
+            entries = copy.deepcopy(payload)
+            for entry in entries:
+                entry.pop(SUBTESTS, None)  # by their number pytest would fail the last attempt, too
+            reports = rebuild.full_reports(self.config, entries, event.worker)
         else:
             reports = rebuild.lost_reports(collected, index, "failed", event.result.text)
-        report = next(report for report in reports if report.failed)
+        report = next((report for report in reports if report.failed), reports[-1])
         report.outcome = RERUN
+        if report.when == "teardown":
+            report.when = "call"  # for a teardown pytest's JUnit file would close the test
         report.rerun = event.attempt - 1
         report.worker_id = event.worker
         self._log_plainly(collected, index, [report])

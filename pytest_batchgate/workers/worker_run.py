@@ -237,8 +237,11 @@ class TestRunner:
             self.attempt = attempt
             os.environ["BATCHGATE_ATTEMPT"] = str(attempt)
         if attempt > 1:
-            forget_failed_fixtures(job.item)
+            from pytest_batchgate.workers.worker_again import make_fresh
+
+            make_fresh(job.item)
         self.reports = []
+        given = len(job.item.user_properties)
         self.standstill.mark(job.unit.id, job.index)
         try:
             job.item.config.hook.pytest_runtest_protocol(item=job.item, nextitem=nextitem)
@@ -247,6 +250,8 @@ class TestRunner:
             # With its set-up alone the test was interrupted: it has not been run.
             if len(self.reports) > 1 or (self.reports and not self.reports[0].passed):
                 self.send(job)
+            if self.retries[job.gate][0]:
+                del job.item.user_properties[given:]
         if self.backlog.reported(job.unit):
             self.outbox.put(wire.UNIT_DONE, job.unit.id)
 
@@ -347,16 +352,6 @@ def outcome_of(reports: list[pytest.TestReport]) -> str:
         elif outcome == "passed" and report.when == "call" and hasattr(report, "wasxfail"):
             outcome = "xpassed"
     return outcome
-
-
-def forget_failed_fixtures(item: pytest.Item) -> None:
-    """pytest keeps the exception of a fixture of wide scope for all who ask: another attempt asks anew."""
-    info = getattr(item, "_fixtureinfo", None)
-    for definitions in getattr(info, "name2fixturedefs", {}).values():
-        for definition in definitions:
-            cached = getattr(definition, "cached_result", None)
-            if cached is not None and cached[2] is not None:
-                definition.cached_result = None
 
 
 def failure_text(reports: list[pytest.TestReport]) -> str:

@@ -38,7 +38,22 @@ def test_crash():
 
 def test_first():
     assert os.environ["BATCHGATE_ATTEMPT"] == "1"
+
+@pytest.fixture
+def closes_late():
+    yield
+    assert notes.attempt("teardown") > 1
+
+def test_teardown(closes_late, request):
+    request.node.user_properties.append(("attempt", os.environ["BATCHGATE_ATTEMPT"]))
+    print("this is attempt", os.environ["BATCHGATE_ATTEMPT"])
+
+if hasattr(pytest, "Subtests"):
+    def test_parts(subtests):
+        with subtests.test():
+            assert notes.attempt("part") > 1
 """
+PARTS = hasattr(pytest, "Subtests")  # pytest 9 and later
 
 
 def state(ran: Ran, gate: str) -> str:
@@ -51,7 +66,10 @@ def runs(repo: Repo, name: str) -> int:
 
 @pytest.mark.parametrize("workers", [2, 0])
 def test_what_passes_in_the_end_is_a_pass_to_pytest_and_flaky_to_the_gate(repo: Repo, workers: int) -> None:
-    """`-x` stops at none of the attempts; a fixture that failed is asked again; a crash costs one attempt."""
+    """`-x` stops at none of the attempts; a fixture that failed is asked again; a crash costs one attempt.
+
+    Nothing of an earlier attempt is left in the last one: no property, output or failed subtest.
+    """
     repo.files(notes=NOTES, test_it=HEALS)
     repo.write(
         "batchgate.yaml",
@@ -61,19 +79,25 @@ def test_what_passes_in_the_end_is_a_pass_to_pytest_and_flaky_to_the_gate(repo: 
           unit: {tests: true, retries: {count: 2, delay: 20ms}}
         """,
     )
-    ran = repo.gates("-x", "-v", workers=workers)
+    ran = repo.gates("-x", "-v", "-rP", workers=workers)
     assert ran.code == 0, ran
     assert state(ran, "unit") == "flaky", ran
-    assert ran.counts == "5 passed, 4 rerun", ran
-    assert "3 tests passed on a retry" in ran.out, ran
+    parts = ", 1 subtests passed" if PARTS else ""
+    assert ran.counts == f"{6 + PARTS} passed{parts}, {5 + PARTS} rerun", ran
+    assert f"{4 + PARTS} tests passed on a retry" in ran.out, ran
     assert ran.out.count(" RERUN test_it.py::test_heals") == 2, ran
-    assert ran.junit.totals == {"tests": "5", "failures": "0", "errors": "0", "skipped": "0"}, ran
+    assert ran.out.count("this is attempt") == 1, ran
+    assert [ran.junit.totals[key] for key in ("failures", "errors", "skipped")] == ["0"] * 3, ran
+    (case,) = ran.junit.named("test_teardown")
+    assert [text for tag, _, text in case.children if tag == "properties"] == ["[('attempt', '2')]"], ran
     assert sorted(case.name for case in ran.junit.cases.elements()) == [
         "test_crash",
         "test_first",
         "test_fixture",
         "test_heals",
+        *["test_parts"] * PARTS,
         "test_plain",
+        "test_teardown",
     ]
     assert [runs(repo, name) for name in ("heals", "crash", "fixture")] == [3, 2, 2]
 
