@@ -149,7 +149,8 @@ class Bridge:
             reports = rebuild.full_reports(self.config, entries, event.worker)
         else:
             reports = rebuild.lost_reports(collected, index, "failed", event.result.text)
-        report = next((report for report in reports if report.failed), reports[-1])
+        self.rebuilt = {index: reports}
+        report = copy.copy(next((report for report in reports if report.failed), reports[-1]))
         report.outcome = RERUN
         if report.when == "teardown":
             report.when = "call"  # for a teardown pytest's JUnit file would close the test

@@ -91,6 +91,10 @@ class Reports:
             ),
             TraceReport(self._writer("trace.json"), teller, run_id=run_id),
         ]
+        if any(gate.retries.count for gate in self._launch.plan.claims):
+            from pytest_batchgate.report.attempts import Attempts
+
+            subscribers[1:] = map(Attempts, subscribers[1:])  # the journal tells what happened, as it did
         for subscriber in subscribers:
             bus.subscribe(subscriber, owed=str(self._folder / subscriber.name))
 

@@ -10,10 +10,18 @@ from collections.abc import Callable
 from dataclasses import fields
 
 from pytest_batchgate.core.agreed import NO_GATE
-from pytest_batchgate.core.events import Event, FileWasCollected, RunStarted, TestsWereRun, TestWasLost
+from pytest_batchgate.core.events import (
+    Event,
+    FileWasCollected,
+    RunStarted,
+    TestsWereRun,
+    TestWasLost,
+    TestWillRetry,
+)
 from pytest_batchgate.core.protocol import Traits
+from pytest_batchgate.report.attempts import as_result
 from pytest_batchgate.report.jsonable import plain, quoted, rendered, seconds
-from pytest_batchgate.report.told import NOTHING, Teller
+from pytest_batchgate.report.told import NOTHING, Teller, Told
 
 SCHEMA = 1  # raised when a line changes its meaning; what is added changes none
 
@@ -44,6 +52,8 @@ class Journal:
             line = self._collected(event)
         elif isinstance(event, TestWasLost):
             line = self._lost(event)
+        elif isinstance(event, TestWillRetry):
+            line = self._again(event)
         elif isinstance(event, RunStarted):
             line = self._started(event)
         else:
@@ -91,14 +101,13 @@ class Journal:
         gates = [quoted(gate) for gate in self._gates]
         results = []
         for result in event.results:
-            index, outcome, duration_s, _payload = result
+            index, outcome, duration_s, _payload, _text = result
             claim = collected.gates[index]
             gate = gates[claim] if claim != NO_GATE else "null"
             more = ""
             told = told_of(event, result)
             if told is not NOTHING:
-                more = f',"message":{quoted(told.message)},"text":{quoted(told.text)}'
-                more += f',"output":{rendered(told.output)},"properties":{rendered(told.properties)}'
+                more = f",{rendered(_told(told))[1:-1]}"
             results.append(
                 f'{{"nodeid":{quoted(collected.nodeid(index))},"gate":{gate},'
                 f'"outcome":"{outcome}","duration_s":{seconds(duration_s)}{more}}}'
@@ -121,12 +130,38 @@ class Journal:
             },
         )
 
+    def _again(self, event: TestWillRetry) -> str:
+        attempt = as_result(event)
+        if isinstance(attempt, TestsWereRun):
+            told = self._teller.told(attempt, event.result)
+        else:
+            told = Told(message=attempt.reason)
+        return _object(
+            "TestWillRetry",
+            {
+                "at": event.at,
+                "worker": event.worker,
+                "nodeid": event.collected.nodeid(event.result.index),
+                "gate": event.gate,
+                "state": event.state,
+                "duration_s": event.result.duration_s,
+                "attempt": event.attempt,
+                "most": event.most,
+                "pause_s": event.pause_s,
+                **_told(told),
+            },
+        )
+
     def _gate(self, claim: int) -> str | None:
         return self._gates[claim] if claim != NO_GATE else None
 
 
 def _object(event: str, values: dict[str, object]) -> str:
     return rendered({"event": event, **values})
+
+
+def _told(told: Told) -> dict[str, object]:
+    return {name: getattr(told, name) for name in ("message", "text", "output", "properties")}
 
 
 def _names(value: object) -> list[str]:

@@ -61,7 +61,7 @@ class JsonReport:
         collected, tests, gates = event.collected, self._tests, self._gates
         places = tests.places(collected)
         ends = f',"worker":{quoted(event.worker)},"attempts":1}}'
-        for index, outcome, duration_s, _payload in event.results:
+        for index, outcome, duration_s, _payload, _text in event.results:
             if places[index] >= 0:
                 self._add(collected, index, outcome, duration_s, event.worker)
                 continue

@@ -161,7 +161,7 @@ class JunitReport:
         collected, worker, tests, teller = event.collected, event.worker, self._tests, self._teller
         places = tests.places(collected)
         for result in event.results:
-            index, outcome, took_s, _payload = result
+            index, outcome, took_s, _payload, _text = result
             duration_s = sound_s(took_s)
             told = teller.told(event, result)
             if outcome != "passed" or told is not NOTHING or places[index] >= 0:

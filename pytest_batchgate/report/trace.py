@@ -92,7 +92,7 @@ class TraceReport:
         collected, start_of = event.collected, self._teller.start_s
         row = self._rows.setdefault(event.worker, [])
         for result in event.results:
-            index, outcome, duration_s, _payload = result
+            index, outcome, duration_s, _payload, _text = result
             nodeid = collected.nodeid(index)
             start_s = start_of(result)
             took_s = sound_s(duration_s)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import xml.etree.ElementTree as ET
+
 import pytest
 from plugin_kit import Ran, Repo
 
@@ -60,6 +63,19 @@ def state(ran: Ran, gate: str) -> str:
     return [line.split() for line in ran.lines if line.startswith(f"{gate} ") and "|" not in line][-1][1]
 
 
+def attempts(repo: Repo) -> dict[str, tuple[str, int, list[str]]]:
+    """Of each test, by our own reports: its outcome, its attempts, and what its case holds."""
+    reports = repo.root / "reports"
+    kinds = {
+        case.attrib["name"]: [child.tag for child in case if child.tag != "system-out"]
+        for case in ET.parse(reports / "junit.xml").iter("testcase")
+    }
+    tests = json.loads((reports / "report.json").read_text())["tests"]
+    assert len(tests) == len(kinds), "each once"
+    names = {test["nodeid"].partition("::")[2]: test for test in tests}
+    return {name: (test["outcome"], test["attempts"], kinds[name]) for name, test in names.items()}
+
+
 def runs(repo: Repo, name: str) -> int:
     return len((repo.root / f"{name}.runs").read_text())
 
@@ -79,7 +95,7 @@ def test_what_passes_in_the_end_is_a_pass_to_pytest_and_flaky_to_the_gate(repo: 
           unit: {tests: true, retries: {count: 2, delay: 20ms}}
         """,
     )
-    ran = repo.gates("-x", "-v", "-rP", workers=workers)
+    ran = repo.gates("-x", "-v", "-rP", "--batch-report-dir=reports", workers=workers)
     assert ran.code == 0, ran
     assert state(ran, "unit") == "flaky", ran
     parts = ", 1 subtests passed" if PARTS else ""
@@ -100,6 +116,16 @@ def test_what_passes_in_the_end_is_a_pass_to_pytest_and_flaky_to_the_gate(repo: 
         "test_teardown",
     ]
     assert [runs(repo, name) for name in ("heals", "crash", "fixture")] == [3, 2, 2]
+    assert attempts(repo) == {
+        "test_plain": ("passed", 1, []),
+        "test_heals": ("passed", 3, ["flakyFailure", "flakyFailure"]),
+        "test_fixture": ("passed", 2, ["flakyError"]),
+        "test_crash": ("passed", 2, ["flakyFailure"]),
+        "test_first": ("passed", 1, []),
+        "test_teardown": ("passed", 2, ["flakyError"]),
+        **({"test_parts": ("passed", 2, ["flakyFailure"])} if PARTS else {}),
+    }
+    assert f"passed on a retry ({4 + PARTS})" in (repo.root / "reports/summary.md").read_text()
 
 
 def test_the_last_attempt_is_the_one_that_fails(repo: Repo) -> None:
@@ -159,8 +185,10 @@ def test_a_stop_and_fail_on_flaky(repo: Repo) -> None:
             retries: {count: 1, delay: 10m, jitter: false, max-delay: 10m, match: "assert 0"}
         """,
     )
-    ran = repo.gates("-x")
+    ran = repo.gates("-x", "--batch-report-dir=reports")
     assert ran.code == 1, ran
+    failed = ("failed", 1, ["failure"])
+    assert attempts(repo) == {"test_waits": failed, "test_final": failed}
     assert ran.counts.startswith("2 failed, 1 rerun"), ran
     assert state(ran, "unit") == "failed", ran
     assert ran.junit.totals["failures"] == "2", ran

@@ -24,11 +24,13 @@ from pytest_batchgate.core.events import (
     Schedule,
     TestsWereRun,
     TestWasLost,
+    TestWillRetry,
     WorkerStarted,
     WorkerStopped,
 )
 from pytest_batchgate.core.model import Command, Finding, Gate, GateName, GateState, Ready, Retries, Tests
 from pytest_batchgate.core.protocol import CollectedFile, TestResult, Traits
+from pytest_batchgate.report.attempts import Attempts
 from pytest_batchgate.report.told import NOTHING, Told
 
 GOLDEN = Path(__file__).parent / "golden" / "reports"
@@ -81,7 +83,10 @@ def check(name: str, text: str) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
-def feed(subscriber: Subscriber, events: Iterable[Event]) -> None:
+def feed(subscriber: Subscriber, events: Iterable[Event], *, attempts: bool = True) -> None:
+    """As a run with retries does; ``attempts``: each told as a result."""
+    if attempts:
+        subscriber = Attempts(subscriber)
     for event in events:
         subscriber.handle(event)
 
@@ -218,6 +223,21 @@ def ran(index: int, outcome: str, start_s: float, took_s: float = 0.25, told: To
     return TestResult(index, outcome, took_s, (start_s, told))
 
 
+def again(at: float, result: TestResult, *, worker: str = "gw0", died: bool = False) -> TestWillRetry:
+    """The first of two attempts, of a test of FILE."""
+    return TestWillRetry(
+        at=at,
+        gate=GateName("unit"),
+        worker=worker,
+        collected=FILE,
+        result=result,
+        state=S.CRASHED if died else S.FAILED,
+        attempt=1,
+        most=2,
+        pause_s=0.0,
+    )
+
+
 def story() -> list[Event]:
     """Fresh events of a failed run on two workers."""
     unit, lint, docs, slow = map(GateName, ("unit", "lint", "docs", "slow"))
@@ -241,10 +261,10 @@ def story() -> list[Event]:
                 ran(0, "passed", 0.5),
                 ran(1, "failed", 0.75, told=FAILS),
                 ran(2, "skipped", 1.0, 0.0, SKIPS),
-                ran(3, "failed", 1.0, told=TIMED_OUT),
-                ran(4, "xfailed", 1.25, told=Told(message="a bug of theirs")),
             ),
         ),
+        again(1.0, ran(3, "failed", 1.0, told=TIMED_OUT)),
+        TestsWereRun(1.0, "gw0", FILE, (ran(4, "xfailed", 1.25, told=Told(message="a bug of theirs")),)),
         GateFinished(1.0, LINT),
         TestWasLost(1.1, None, SLOW, 0, "skipped", "needs lint, which failed"),
         GateFinished(1.1, SLOW_GATE),
@@ -261,10 +281,10 @@ def story() -> list[Event]:
             (
                 ran(3, "passed", 2.2),
                 ran(6, "passed", 2.45, 0.1),
-                ran(7, "failed", 2.5, 0.1, TIMED_OUT),
-                ran(7, "failed", 2.6, 0.1, FAILS),
             ),
         ),
+        again(2.8, ran(7, "failed", 2.5, 0.1, TIMED_OUT)),
+        TestsWereRun(2.8, "gw0", FILE, (ran(7, "failed", 2.6, 0.1, FAILS),)),
         TestsWereRun(3.0, "gw0", FILE, (TestResult(6, "error", 0.05, (2.9, FIXTURE)),)),
         GateFinished(3.6, DOCS),
         GateFinished(3.7, UNIT),

@@ -16,7 +16,9 @@ from pytest_batchgate.report.jsonable import plain, quoted, rendered, seconds
 
 def written(events: list[Event]) -> str:
     appended = Written()
-    feed(Journal(appended, FakeTeller(), run_id=RUN_ID, started_unix_s=STARTED_UNIX_S), events)
+    feed(
+        Journal(appended, FakeTeller(), run_id=RUN_ID, started_unix_s=STARTED_UNIX_S), events, attempts=False
+    )
     assert len(appended.contents) == len(events), "each event is written before the next one"
     return b"".join(appended.contents).decode()
 
