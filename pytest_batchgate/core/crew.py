@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from pytest_batchgate.core import constraints, realms
 from pytest_batchgate.core.agreed import IN_COLLECTION
-from pytest_batchgate.core.events import WorkerStarted, WorkerStopped
+from pytest_batchgate.core.events import Noticed, WorkerStarted, WorkerStopped
 from pytest_batchgate.core.gating import recall_unit
 from pytest_batchgate.core.ledger import OUT, FileRun, Realm
+from pytest_batchgate.core.model import GateState
 from pytest_batchgate.core.protocol import (
     CollectedFile,
     FinishWorker,
@@ -19,7 +20,7 @@ from pytest_batchgate.core.protocol import (
     WorkerId,
     WorkerLost,
 )
-from pytest_batchgate.core.state import RunState, Unit, WorkerRun
+from pytest_batchgate.core.state import Doom, RunState, Unit, WorkerRun
 
 
 def spawn(state: RunState, slot: int, realm: Realm) -> None:
@@ -78,7 +79,9 @@ def on_worker_lost(state: RunState, event: WorkerLost) -> None:
         return
     units = list(worker.units.values())
     culprit = _culprit(units, event.running)
-    if culprit is not None and not (worker.killed and _is_innocent(state, *culprit)):
+    if worker.doom is not None:
+        _carry_out(state, worker, worker.doom)
+    elif culprit is not None and not (worker.killed and _is_innocent(state, *culprit)):
         _blame(state, worker, *culprit, event.reason)
     elif worker.ending and not units and not worker.killed:
         state.late_errors += 1  # it died in a session fixture's teardown, after its last report
@@ -88,7 +91,9 @@ def on_worker_lost(state: RunState, event: WorkerLost) -> None:
     if not worker.ending:
         state.restarts += 1
     realm = worker.realm
-    if out_of_restarts(state) and not any(other.realm is realm for other in state.workers.values()):
+    # One that was killed for a test's sake has a successor, whatever became of others before.
+    dying = out_of_restarts(state) and worker.doom is None
+    if dying and not any(other.realm is realm for other in state.workers.values()):
         realm.dead = event.reason
         realms.abandon(state, realm)
 
@@ -115,17 +120,23 @@ def _is_innocent(state: RunState, unit: Unit, index: int) -> bool:
     return run is not None and run.closing is None
 
 
+def _carry_out(state: RunState, worker: WorkerRun, doom: Doom) -> None:
+    """Fail the test for whose sake the worker was killed, unless it ended in the last moment."""
+    culprit = _culprit(list(worker.units.values()), (doom.file, doom.index))
+    if culprit is not None:
+        _end_running(state, worker, *culprit, doom.reason, GateState.TIMED_OUT)
+    elif doom.late:
+        state.late_errors += 1
+        state.tell(Noticed(state.now, f"{worker.name}: the teardown of session fixtures {doom.reason}"))
+
+
 def _blame(state: RunState, worker: WorkerRun, unit: Unit, index: int, reason: str) -> None:
     file = unit.file
     if index != IN_COLLECTION:
-        unit.out.discard(index)
         assert file.collected is not None
         who = "" if worker.killed else f"worker {worker.name} "
         words = f"{who}{reason} while running {file.collected.nodeid(index)}"
-        tell_lost(state, unit, [index], words)
-        if not _tried_again(state, file, index, words, worker.name):
-            file.tried.pop(index, None)
-            realms.lose(state, file, index, "failed", reason=words, worker=worker.name)
+        _end_running(state, worker, unit, index, words, GateState.CRASHED)
     elif unit.collecting and (known := realms.read_elsewhere(state, file.name)) is not None:
         unit.collecting = False
         for lost in realms.admit_file(state, worker.realm, file, known, worker.name):
@@ -145,7 +156,20 @@ def _blame(state: RunState, worker: WorkerRun, unit: Unit, index: int, reason: s
         unit.out.clear()
 
 
-def _tried_again(state: RunState, file: FileRun, index: int, words: str, worker: str) -> bool:
+def _end_running(
+    state: RunState, worker: WorkerRun, unit: Unit, index: int, words: str, how: GateState
+) -> None:
+    """Fail the test that ended with its worker, or let it be tried again."""
+    unit.out.discard(index)
+    tell_lost(state, unit, [index], words)
+    if not _tried_again(state, unit.file, index, words, worker.name, how):
+        unit.file.tried.pop(index, None)
+        realms.lose(state, unit.file, index, "failed", reason=words, worker=worker.name)
+
+
+def _tried_again(
+    state: RunState, file: FileRun, index: int, words: str, worker: str, how: GateState
+) -> bool:
     assert file.collected is not None
     run = state.run_of(file.collected.gates[index])
     if run is None or not run.gate.retries.count:
@@ -153,7 +177,7 @@ def _tried_again(state: RunState, file: FileRun, index: int, words: str, worker:
     from pytest_batchgate.core.retesting import try_again
 
     result = TestResult(index, "failed", 0.0, None, words)
-    return try_again(state, run, file, result, worker, died=True)
+    return try_again(state, run, file, result, worker, died=how)
 
 
 def tell_lost(state: RunState, unit: Unit, indexes: Iterable[int], text: str) -> None:

@@ -12,7 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_batchgate.core import commanding, constraints, crew, deadlines, fill, gating, realms, settling
+from pytest_batchgate.core import (
+    commanding,
+    constraints,
+    crew,
+    deadlines,
+    fill,
+    gating,
+    limits,
+    realms,
+    settling,
+)
 from pytest_batchgate.core.distribute import await_collection
 from pytest_batchgate.core.events import Event, FilesListed, RunStarted, TestsWereRun
 from pytest_batchgate.core.ledger import DEFAULT_COMMAND_S, DEFAULT_FILE_S, DONE, DONE_AS, OUT, FileRun
@@ -29,6 +39,7 @@ from pytest_batchgate.core.protocol import (
     TestResult,
     TestsFinished,
     TestsMissing,
+    TestsRunning,
     TimePassed,
     UnitFinished,
     UnitReleased,
@@ -79,6 +90,7 @@ class Dispatcher:
             slots=[Slot() for _ in range(1 if options.sequential else max(1, options.slots))],
             tails={name: paths[name] - spans[name] for name in paths},
         )
+        self.state.shortest_limit_s = limits.shortest_limit(self.state)
 
     @property
     def finished(self) -> bool:
@@ -103,6 +115,10 @@ class Dispatcher:
         """When `TimePassed` is due at the latest, on the run's clock; None: no need."""
         marks = (deadlines.next_deadline(self.state), next_look(self.state))
         return min((mark for mark in marks if mark is not None), default=None)
+
+    def next_look(self) -> float | None:
+        """When `TestsRunning` is due, on the run's clock; None: no need."""
+        return limits.next_look(self.state)
 
     def _conclude(self) -> Step:
         state = self.state
@@ -140,6 +156,8 @@ class Dispatcher:
                 on_worker_hungry(state, event)
             case WorkerListed():
                 on_worker_listed(state, event)
+            case TestsRunning():
+                limits.on_tests_running(state, event)
             case WorkerEnded(worker):
                 crew.on_worker_ended(state, worker)
             case WorkerLost():
@@ -195,6 +213,7 @@ def on_file_collected(state: RunState, event: FileCollected) -> None:
     worker = state.workers[unit.worker]
     collected, file = event.collected, unit.file
     worker.heard_s = state.now
+    limits.note_limits(state, collected)
     unit.collecting = False
     unit.due_s = None
     free = realms.admit_file(state, worker.realm, file, collected, worker.name)

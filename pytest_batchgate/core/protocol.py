@@ -49,6 +49,7 @@ class CollectedFile:
     keys: tuple[str, ...]
     gates: tuple[int, ...]  # per test: index into Plan.claims, NO_GATE if no gate takes it
     traits: Mapping[int, Traits] = field(default_factory=dict)
+    timeouts: Mapping[int, float] = field(default_factory=dict)  # of tests marked so; 0: no limit
     deselected: tuple[str, ...] = ()
     errors: int = 0  # collect reports that failed
     duration_s: float = 0.0
@@ -130,6 +131,15 @@ class WorkerHungry:
 
 
 @dataclass(frozen=True, slots=True)
+class TestsRunning:
+    """A look at what workers do now: (file, index, seconds so far) of the test each is in, if any."""
+
+    __test__ = False
+
+    running: Mapping[WorkerId, tuple[str, int, float]]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerEnded:
     """The worker finished its session as it was told to."""
 
@@ -193,6 +203,7 @@ Input: TypeAlias = (
     | UnitFinished
     | UnitReleased
     | WorkerHungry
+    | TestsRunning
     | WorkerEnded
     | WorkerLost
     | ServiceReady

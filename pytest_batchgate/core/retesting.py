@@ -19,9 +19,18 @@ from pytest_batchgate.core.state import RunState
 
 
 def try_again(
-    state: RunState, run: GateRun, file: FileRun, result: TestResult, worker: str, *, died: bool = False
+    state: RunState,
+    run: GateRun,
+    file: FileRun,
+    result: TestResult,
+    worker: str,
+    *,
+    died: GateState | None = None,
 ) -> bool:
-    """Whether the test, which was OUT and did not pass, gets another attempt.  Then it is TODO again."""
+    """Whether the test, which was OUT and did not pass, gets another attempt.  Then it is TODO again.
+
+    ``died``: how it ended its worker, or its worker was ended for its sake.
+    """
     assert file.collected is not None
     assert run.realm is not None
     retries, index = run.gate.retries, result.index
@@ -29,13 +38,13 @@ def try_again(
         return False
     before = file.tried.get(index)
     attempt = before.attempts + 1 if before is not None else 1
-    how = GateState.CRASHED if died else GateState.FAILED
+    how = died or GateState.FAILED
     if not is_retried(retries, attempt=attempt, state=how, text=result.text):
         return False
     chance = chance_of(state.options.seed, file.collected.keys[index], str(attempt))
     wait_s = pause_s(retries, attempt=attempt, chance=chance)
     file.state[index] = TODO
-    file.tried[index] = Tried(attempts=attempt, worker=worker, result=result, died=died)
+    file.tried[index] = Tried(attempts=attempt, worker=worker, result=result, died=died is not None)
     run.pausing += 1
     heapq.heappush(state.retrying, (state.now + wait_s, state.new_id(), run.realm, file, index))
     state.tell(

@@ -39,6 +39,8 @@ class RunOptions:
     narrowed: bool = False
     by_name: bool = False  # node ids were typed: what else their files hold is not known
     max_restarts: int = 8
+    test_limit_s: float | None = None  # of tests without a marker, from pytest-timeout's option or ini value
+    test_spare_s: float = 0.0  # pytest-timeout, where it is there, gets that much longer to end a test itself
     first_workers: int | None = None  # how many workers to start unasked; None: one per slot
     first_files: tuple[str, ...] = ()
     seed: str = ""  # of what is left to chance: the pauses between attempts
@@ -70,6 +72,16 @@ class Unit:
         return len(self.out) * self.file.test_s()
 
 
+@dataclass(frozen=True, slots=True)
+class Doom:
+    """The test for whose sake a worker is killed by us, and what is said of it."""
+
+    file: str
+    index: int
+    reason: str
+    late: bool = False  # it was reported before: what ran on its behalf is a session fixture's teardown
+
+
 @dataclass(slots=True, eq=False)
 class WorkerRun:
     id: WorkerId
@@ -81,6 +93,8 @@ class WorkerRun:
     heard_s: float = 0.0  # when it last got or did something, on the run's clock
     parked: bool = False  # told to run what it held; it waits with nothing
     killed: bool = False  # by us, for a gate's sake: what it ran is not to blame
+    doom: Doom | None = None  # by us, for the sake of one of its tests: that one alone is to blame
+    look_s: float = 0.0  # when the test that it runs may be over its limit, on the run's clock
     leaving: bool = False  # gets nothing more, so that another environment may have its slot
     last: Unit | None = None  # reports may still come for it: session fixtures that fail late
     files: set[str] = field(default_factory=set)  # those it has collected, or will have
@@ -136,6 +150,8 @@ class RunState:
     stop: tuple[str, str, int] | None = None  # kind, reason, exit code of the first stop
     cause: str | None = None  # why gates are cancelled, in words
     forward: set[GateName] = field(default_factory=set)  # in turn: gates that go before their turn
+    shortest_limit_s: float | None = None  # of all tests known; None: none has a limit
+    looked_s: float = -1.0  # when the running tests were looked at last, on the run's clock
     late_errors: int = 0  # errors that came after their gate had ended
     finished: bool = False
     actions: list[Action] = field(default_factory=list)

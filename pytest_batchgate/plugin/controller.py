@@ -215,6 +215,8 @@ class Controller:
             first_workers=self.crewing.first_workers(),
             first_files=self.crewing.last_failed.first_files,
             seed=launch.run_id,
+            test_limit_s=self.crewing.limits.test_limit_s,
+            test_spare_s=self.crewing.limits.test_spare_s,
         )
 
     def subscribe(

@@ -30,6 +30,7 @@ from pytest_batchgate.plugin.lastfailed import LastFailed, read_last_failed
 from pytest_batchgate.plugin.launch import Launch, early_message
 from pytest_batchgate.plugin.nodes import Nodes
 from pytest_batchgate.plugin.planning import recorded_estimates
+from pytest_batchgate.plugin.timeouts import Limits, read_limits
 from pytest_batchgate.plugin.whole import plugins_that_need_all
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.overhearing import Overhearing
@@ -89,6 +90,7 @@ class Crewing:
         self.last_failed = LastFailed()
         self.notices: list[str] = []
         self.whole = False
+        self.limits = Limits()
         self._live: set[Any] = set()
         self.small = False
         self._early: dict[int, dict[str, Any]] = {}
@@ -120,6 +122,7 @@ class Crewing:
     def configure(self, config: pytest.Config) -> None:
         """Once options are final: what the whole run decides for its workers."""
         self.config = config
+        self.limits = read_limits(config)
         self.last_failed = read_last_failed(config)
         if self.last_failed.notice:
             self.notices.append(self.last_failed.notice)
@@ -163,6 +166,7 @@ class Crewing:
             "only_ids": self.last_failed.only,
             "first_ids": list(self.last_failed.first),
             "whole": self.whole,
+            "func_only": self.limits.func_only,
             "manage_gc": garbage.is_managed(),
             "basetemp": self._basetemp(slot),
             "retries": {index: _of_failures(gate.retries) for index, gate in enumerate(launch.plan.claims)},

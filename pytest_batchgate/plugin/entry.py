@@ -54,7 +54,9 @@ def pytest_load_initial_conftests(
 
         early_config.stash[_worker_key] = True
         xdistlike.prepare_worker(early_config)
-        return (yield)
+        result = yield
+        _declare_timeout(early_config)
+        return result
     if opts.fill_in_optional_values(args):
         early_config.known_args_namespace = early_config._parser.parse_known_args(
             args, namespace=copy.copy(early_config.option)
@@ -67,10 +69,19 @@ def pytest_load_initial_conftests(
     except BatchGateError as exc:
         raise pytest.UsageError(str(exc)) from None
     try:
-        return (yield)
+        result = yield
+        if _controller_key in early_config.stash:
+            _declare_timeout(early_config)
     except BaseException:
         _close(early_config)
         raise
+    return result
+
+
+def _declare_timeout(config: pytest.Config) -> None:
+    from pytest_batchgate.plugin import timeouts
+
+    timeouts.declare_ini(config)
 
 
 def _in_worker() -> bool:
@@ -210,6 +221,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
     controller = config.stash.get(_controller_key, None)
+    if controller is not None or _worker_key in config.stash:
+        from pytest_batchgate.plugin import timeouts
+
+        timeouts.declare_marker(config)
     if controller is not None:
         config.pluginmanager.register(controller, CONTROLLER)
         _keep_xdist_out(config, controller)

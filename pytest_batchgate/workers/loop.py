@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 from pytest_batchgate.core.dispatch import Dispatcher, Step
 from pytest_batchgate.core.events import Event
-from pytest_batchgate.core.protocol import Action, Input, StopAsked, TimePassed
+from pytest_batchgate.core.protocol import Action, Input, StopAsked, TestsRunning, TimePassed
 from pytest_batchgate.workers.messages import OutputPrinted, SideMessage
 from pytest_batchgate.workers.pool import Arrival, WorkerPool
 
@@ -73,14 +73,19 @@ class Loop:
         """Wait for one arrival (or a deadline) and see it through."""
         for event in self.wait():
             self.feed(event)
+        look = self.dispatcher.next_look()
+        if look is not None and self.now() >= look:  # here, for a full queue must not put it off
+            self.feed(TestsRunning(self.pool.running()))
         if self.stopped_by is None:
             stop = self.stop_asked()
             if stop is not None:
                 self.feed(stop)
 
     def wait(self) -> list[Input]:
-        deadline = self.dispatcher.next_deadline()
-        timeout = _MAX_WAIT_S if deadline is None else max(min(deadline - self.now(), _MAX_WAIT_S), 0.0)
+        timeout = _MAX_WAIT_S
+        for due in (self.dispatcher.next_deadline(), self.dispatcher.next_look()):
+            if due is not None:
+                timeout = max(min(due - self.now(), timeout), 0.0)
         try:
             queued = self.inbox.get(timeout=timeout)
         except queue.Empty:

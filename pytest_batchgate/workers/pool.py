@@ -212,14 +212,17 @@ class WorkerPool:
 
         A worker may change its record while it is read: what is told is right but for that moment.
         """
-        now = time.time()
-        found = []
+        return [(handle.name, *record) for handle, record in self._records()]
+
+    def running(self) -> dict[WorkerId, tuple[str, int, float]]:
+        """The same by worker's id."""
+        return {handle.id: record for handle, record in self._records()}
+
+    def _records(self) -> Iterator[tuple[Handle, tuple[str, int, float]]]:
         for handle in list(self._handles.values()):
             record = None if handle.ended or handle.lost else self._record(handle)
             if record is not None:
-                file, index, began = record
-                found.append((handle.name, file, index, max(0.0, now - began)))
-        return found
+                yield handle, record
 
     def _running(self, handle: Handle) -> tuple[str, int] | None:
         """Which test a dead worker was in."""
@@ -227,7 +230,7 @@ class WorkerPool:
         return None if record is None else record[:2]
 
     def _record(self, handle: Handle) -> tuple[str, int, float] | None:
-        """File and index of the test that the worker says it is in, and when it began."""
+        """File and index of the test that the worker says it is in, and for how many seconds."""
         if handle.standstill is None:
             return None
         try:
@@ -241,7 +244,8 @@ class WorkerPool:
         except (OSError, ValueError):
             return None
         name = handle.units.get(unit)
-        return None if name is None else (name, index, began)
+        # Met while it was written it has no beginning yet.
+        return None if name is None else (name, index, max(0.0, wire.steady_s() - began) if began else 0.0)
 
     # --- ending -----------------------------------------------------------------
 
@@ -253,18 +257,22 @@ class WorkerPool:
         reason: str | None = None,
         first: signal.Signals = signal.SIGTERM,
     ) -> None:
-        """``first`` to the worker's process group, SIGKILL after ``grace_s``; its loss tells ``reason``."""
+        """``first`` to the worker's process group; after ``grace_s`` SIGKILL, to all that descends from it.
+
+        Its loss tells ``reason``.
+        """
         handle = self._handles.get(worker)
         if handle is None or handle.ended or handle.lost:
             return
         handle.doom = handle.doom or reason
-        if grace_s <= 0:
+        process = handle.starting.process
+        if grace_s <= 0 or (process is None and not handle.up):
             self._drop(handle)
-            return
-        self._signal(handle, first)
-        timer = threading.Timer(grace_s, self._signal, (handle, signal.SIGKILL))
-        timer.daemon = True
-        timer.start()
+        elif process is not None and process.poll() is None:
+            name = f"batchgate-end-{handle.name}"
+            threading.Thread(
+                target=_end, args=(process.pid, first, grace_s), name=name, daemon=True
+            ).start()
 
     def _drop(self, handle: Handle) -> None:
         """End it at once, even if it is not up yet; its loss is told without waiting for it."""
@@ -299,6 +307,12 @@ class WorkerPool:
             if handle.standstill is not None:
                 handle.standstill.unlink(missing_ok=True)
         self._handles.clear()
+
+
+def _end(pid: int, first: signal.Signals, grace_s: float) -> None:
+    from pytest_batchgate.workers.ending import end_worker
+
+    end_worker(pid, first, grace_s)
 
 
 def _how_it_ended(code: int | None) -> str:

@@ -140,8 +140,8 @@ def describe(proc: Proc) -> str:
 class Tree:
     """Every process of one command, whatever became of its parents.  Safe to call from any thread."""
 
-    def __init__(self, leader: int, marker: bytes) -> None:
-        """``leader``: the first process; NOBODY where only the marker tells."""
+    def __init__(self, leader: int, marker: bytes | None) -> None:
+        """``leader``: the first process, NOBODY where only the marker tells; ``marker``: None without one."""
         self._leader = leader
         self._marker = marker
         oldest = leader if leader != NOBODY else os.getpid()
@@ -186,7 +186,7 @@ class Tree:
         return (
             self._leader in {proc.pid, proc.group, proc.session}
             or self._known.get(proc.pid) == proc.started
-            or (not proc.zombie and self._marker in _environment(proc.pid))
+            or (self._marker is not None and not proc.zombie and self._marker in _environment(proc.pid))
         )
 
     def usage(self) -> Usage:

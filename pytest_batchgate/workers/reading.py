@@ -60,6 +60,7 @@ def _collected(
         keys=data["keys"],
         gates=data["gates"],
         traits={index: _traits(traits) for index, traits in data["traits"].items()},
+        timeouts=data["timeouts"],
         deselected=data["deselected"],
         errors=data["errors"],
         duration_s=data["duration_s"],

@@ -10,16 +10,23 @@ controller never imports a class that a worker names.
 
 from __future__ import annotations
 
+import functools
 import marshal
 import re
 import struct
+import time
 from typing import Any, Final
 
 MARSHAL_VERSION: Final = 4
 PROTOCOL: Final = 2  # raised whenever a message changes; both sides must agree
 
-# How a worker keeps its running test in a shared mapping: unit, index, when it began (epoch, seconds).
+# How a worker keeps its running test in a shared mapping: unit, index, when it began (`steady_s`).
+# All zero between two tests, so that a record met while it is written has no beginning yet.
 STANDSTILL: Final = struct.Struct("<qqd")
+
+# Seconds on a clock that all processes of the machine share, and that nothing which freezes or moves
+# the time for tests touches: `time.monotonic` itself is replaced by some.
+steady_s: Final = functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 
 Message = tuple[Any, ...]
 

@@ -109,7 +109,13 @@ class WorkerSession:
         _adjust_options(config, setup)
         config.workerinput = setup["workerinput"]  # type: ignore[attr-defined]  # what xdist's plugins read
         config.workeroutput = {}  # type: ignore[attr-defined]
-        claims = Claims(setup["gates"], setup["all_gates"], setup["ini_markexpr"], setup["ini_keyword"])
+        claims = Claims(
+            setup["gates"],
+            setup["all_gates"],
+            setup["ini_markexpr"],
+            setup["ini_keyword"],
+            func_only=setup["func_only"],
+        )
         self.collector = FileCollector(config, claims, setup)
         self.runner = TestRunner(config, self.backlog, outbox, self.collector, setup)
 

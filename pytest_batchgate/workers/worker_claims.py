@@ -15,6 +15,7 @@ from pytest_batchgate.core.agreed import NO_GATE, path_matches
 
 DEFAULT_GROUP = "default"  # xdist's name for a group without one
 TRAIT_MARKS = frozenset({"gate", "depends_on", "serial", "xdist_group"})
+TIMEOUT_MARK = "timeout"  # pytest-timeout's
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The outcome for one item: its gate, and its traits as a plain dict (None: it has none)."""
+    """The outcome for one item: its gate, and its traits as a plain dict (None: it has none).
+
+    ``timeout_s``: the limit that its marker gives it, 0 being none; None without such a marker.
+    """
 
     gate: int
     traits: dict[str, Any] | None
     deselected: bool = False
+    timeout_s: float | None = None
 
 
 def match_marks(item: pytest.Item, expression: Expression) -> bool:
@@ -54,23 +59,28 @@ class Claims:
         all_gates: Iterable[str],
         ini_markexpr: str,
         ini_keyword: str,
+        *,
+        func_only: bool = False,
     ) -> None:
+        """``func_only``: limits hold for test functions alone, unless a marker says otherwise."""
         self.claims = [Claim(name, compile_expression(text), tuple(paths)) for name, text, paths in gates]
         self.index = {claim.name: number for number, claim in enumerate(self.claims)}
         self.all_gates = tuple(all_gates)
         self.ini_markexpr = compile_expression(ini_markexpr)
         self.ini_keyword = compile_expression(ini_keyword)
+        self.func_only = func_only
 
     def claim(self, item: pytest.Item) -> Claimed:
         names = {mark.name for mark in item.iter_markers()}
+        timeout_s = marked_limit(item, func_only=self.func_only) if TIMEOUT_MARK in names else None
         if not (names & TRAIT_MARKS):
             gate = self._match(item)
-            return Claimed(gate, None, gate == NO_GATE and self._held_back_by_ini(item))
+            return Claimed(gate, None, gate == NO_GATE and self._held_back_by_ini(item), timeout_s)
         traits: dict[str, Any] = {}
         marked = self._by_marker(item, traits) if "gate" in names else None
         gate = self._match(item) if marked is None else marked
         _read_traits(item, traits)
-        return Claimed(gate, traits or None, gate == NO_GATE and self._held_back_by_ini(item))
+        return Claimed(gate, traits or None, gate == NO_GATE and self._held_back_by_ini(item), timeout_s)
 
     def _match(self, item: pytest.Item) -> int:
         path = ""
@@ -123,6 +133,24 @@ class Claims:
     def _near(self, name: str) -> str:
         near = difflib.get_close_matches(name, self.all_gates, n=1, cutoff=0.5)
         return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def marked_limit(item: pytest.Item, *, func_only: bool) -> float | None:
+    """Seconds that the nearest ``timeout`` marker allows, 0 being no limit; None where it gives none.
+
+    Limits of test functions alone are left to pytest-timeout: from here one sees no more than when
+    the test began, its fixtures included.
+    """
+    mark = item.get_closest_marker(TIMEOUT_MARK)
+    assert mark is not None
+    given = mark.args[0] if mark.args else mark.kwargs.get("timeout")
+    own = mark.args[2] if len(mark.args) > 2 else mark.kwargs.get("func_only")
+    if func_only if own is None else own:
+        return 0.0
+    try:
+        return None if given is None else max(0.0, float(given))
+    except (TypeError, ValueError):  # pytest-timeout says so itself
+        return None
 
 
 def _read_traits(item: pytest.Item, traits: dict[str, Any]) -> None:

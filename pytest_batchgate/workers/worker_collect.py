@@ -37,6 +37,7 @@ class Gathered:
     items: list[pytest.Item]
     gates: list[int]
     traits: dict[int, dict[str, Any]]
+    timeouts: dict[int, float]
     deselected: list[str]
     reports: list[dict[str, Any]]
     errors: int
@@ -212,6 +213,7 @@ class FileCollector:
     def _judge(self, items: list[pytest.Item], duration_s: float) -> Gathered:
         gates: list[int] = []
         traits: dict[int, dict[str, Any]] = {}
+        timeouts: dict[int, float] = {}
         kept: list[pytest.Item] = []
         held_back: list[pytest.Item] = []
         for item in items:
@@ -221,6 +223,8 @@ class FileCollector:
                 continue
             if claimed.traits:
                 traits[len(kept)] = claimed.traits
+            if claimed.timeout_s is not None:
+                timeouts[len(kept)] = claimed.timeout_s
             kept.append(item)
             gates.append(claimed.gate)
         self.items += kept
@@ -230,6 +234,7 @@ class FileCollector:
             items=kept,
             gates=gates,
             traits=traits,
+            timeouts=timeouts,
             deselected=self._deselected,
             reports=self._reports,
             errors=self._errors,

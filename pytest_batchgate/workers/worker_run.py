@@ -11,7 +11,6 @@ import mmap
 import os
 import re
 from dataclasses import dataclass
-from time import time  # now: tests may patch the module
 from typing import Any, Literal
 
 import pytest
@@ -64,7 +63,7 @@ class Standstill:
 
     def mark(self, unit: int, index: int) -> None:
         if self._map is not None:
-            wire.STANDSTILL.pack_into(self._map, 0, unit, index, time())
+            wire.STANDSTILL.pack_into(self._map, 0, unit, index, wire.steady_s())
 
     def clear(self) -> None:
         if self._map is not None:
@@ -184,7 +183,7 @@ class TestRunner:
         self, unit: WorkUnit[pytest.Item], gathered: Gathered | None
     ) -> list[tuple[int, int, pytest.Item]]:
         if gathered is None:
-            gathered = Gathered([], [], {}, [], [], 0, 0.0)
+            gathered = Gathered([], [], {}, {}, [], [], 0, 0.0)
         lines, odd = locations(unit.file, gathered)
         self.outbox.put_now(
             wire.COLLECTED,
@@ -193,6 +192,7 @@ class TestRunner:
                 "keys": tuple(gathered.keys),
                 "gates": tuple(gathered.gates),
                 "traits": gathered.traits,
+                "timeouts": gathered.timeouts,
                 "deselected": tuple(gathered.deselected),
                 "errors": gathered.errors,
                 "duration_s": gathered.duration_s,
@@ -326,7 +326,9 @@ class TestRunner:
             __tracebackhide__ = True
             session._setupstate.teardown_exact(None)
 
+        self.standstill.mark(job.unit.id, job.index)
         call = pytest.CallInfo.from_call(tear_down, when="teardown")
+        self.standstill.clear()
         if call.excinfo is None:
             return
         report = job.item.ihook.pytest_runtest_makereport(item=job.item, call=call)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import simlimits
 from breakerbooks import BreakerBooks
 from ledgerbooks import check_ledger
 from retrybooks import RetryBooks
@@ -72,6 +73,8 @@ class Watch:
         self.breakers = BreakerBooks(self)
         self.retries = RetryBooks(self)
         self.turns = TurnBooks(self)
+        self.began: dict[str, float] = {}  # when a test last began, by the worker's own account
+        self.limits = simlimits.limits(sim.world)
         self.groups: dict[tuple[object, str], WorkerId] = {}
         self.of_test: dict[str, tuple[Gate | None, Traits]] = {}
         for file in sim.world.files:
@@ -97,6 +100,7 @@ class Watch:
                 self.breakers.check(action)
                 self.retries.check(action)
                 self.turns.note_handed_out(action)
+        simlimits.check_running(self)
         self._check_slots()
         check_ledger(self)
         self._check_idle()
@@ -157,6 +161,7 @@ class Watch:
             case TestWasLost(_, _, collected, index, outcome, reason):
                 assert reason
                 self._outcome(collected.nodeid(index), outcome)
+                simlimits.check_lost(self, collected.nodeid(index), outcome, reason)
 
     def _outcome(self, nodeid: str, outcome: str) -> None:
         assert nodeid not in self.outcomes, f"{nodeid} reported twice"
@@ -230,6 +235,7 @@ class Watch:
         self._check_targets(nodeid, traits)
         self._check_company(worker, nodeid, gate, traits)
         self.running[worker] = nodeid
+        self.began[nodeid] = self.sim.now
 
     def test_stopped(self, worker: WorkerId) -> None:
         self.running.pop(worker, None)

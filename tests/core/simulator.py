@@ -15,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import simlimits
 from invariants import Watch
 from simprocess import SimProcess
 from simworld import SimCommand, SimFile, SimTest, World
@@ -77,6 +78,7 @@ class SimWorker:
         self.units: dict[UnitId, SimUnit] = {}
         self.items: deque[tuple[SimUnit, int]] = deque()
         self.running: tuple[SimUnit, int] | None = None
+        self.began = 0.0
         self.announced: tuple[SimUnit, int] | None = None
         self.collecting: SimUnit | None = None
         self.unsent: list[TestResult] = []
@@ -264,8 +266,10 @@ class SimWorker:
         self.announced = self.items[0] if self.items else None
         unit, index = self.running
         test = self.sim.files[unit.file].tests[index]
+        self.began = self.sim.now
         self.sim.started_running(self, unit.file, index)
-        self.sim.after(self.sim.delay(test.duration_s), lambda: self.ran(unit, index, test))
+        if not test.hangs:
+            self.sim.after(self.sim.delay(test.duration_s), lambda: self.ran(unit, index, test))
 
     def ran(self, unit: SimUnit, index: int, test: SimTest) -> None:
         if self.dead:
@@ -344,11 +348,12 @@ class Simulator:
         for _ in range(MOST_STEPS):
             if self.dispatcher.finished:
                 break
-            deadline = self.dispatcher.next_deadline()
-            if not self._heap or (deadline is not None and deadline < self._heap[0][0]):
-                assert deadline is not None, f"deadlock: {self.watch.picture()}"
-                self.now = max(self.now, deadline)
-                self.arrive(TimePassed())
+            deadline, look = self.dispatcher.next_deadline(), self.dispatcher.next_look()
+            due = min((mark for mark in (deadline, look) if mark is not None), default=None)
+            if not self._heap or (due is not None and due < self._heap[0][0]):
+                assert due is not None, f"deadlock: {self.watch.picture()}"
+                self.now = max(self.now, due)
+                self.arrive(simlimits.look(self) if due == look else TimePassed())
                 continue
             self.now, _, what = heapq.heappop(self._heap)
             what()

@@ -27,6 +27,8 @@ class SimTest:
     traits: Traits | None = None
     crashes: bool = False
     heals_after: int = 0  # attempts that fail (or crash) before one ends in ``outcome``
+    hangs: bool = False  # nothing but a kill ends it
+    timeout_s: float | None = None  # by a marker
 
 
 @dataclass(kw_only=True)
@@ -86,6 +88,9 @@ class World:
             keys=tuple(f"{file.name}::{test.name}" for test in file.tests),
             gates=tuple(gates),
             traits=traits,
+            timeouts={
+                index: test.timeout_s for index, test in enumerate(file.tests) if test.timeout_s is not None
+            },
             errors=file.errors,
             duration_s=file.collect_s,
             deselected=tuple(f"{file.name}::{name}" for name in file.deselected),

@@ -51,10 +51,17 @@ def service(name: str, *needs: str, **more: object) -> Gate:
 
 
 def suite(
-    name: str, *needs: str, paths: Sequence[str] = (), max_workers: int | None = None, **more: object
+    name: str,
+    *needs: str,
+    paths: Sequence[str] = (),
+    max_workers: int | None = None,
+    test_timeout_s: float | None = None,
+    **more: object,
 ) -> Gate:
     """By ``paths``, else every test of the run."""
-    work = Tests(paths=tuple(paths), rest=not paths, max_workers=max_workers)
+    work = Tests(
+        paths=tuple(paths), rest=not paths, max_workers=max_workers, test_timeout_s=test_timeout_s
+    )
     return Gate(name=GateName(name), work=work, needs=tuple(map(GateName, needs)), **more)  # type: ignore[arg-type]
 
 
@@ -66,18 +73,12 @@ def file(
 
 
 def case(name: str, outcome: str = "passed", duration_s: float = 1.0, **traits: object) -> SimTest:
-    """``crashes`` and ``heals_after`` apart, keywords are traits."""
-    crashes, heals_after = bool(traits.pop("crashes", False)), traits.pop("heals_after", 0)
-    assert isinstance(heals_after, int)
+    """Keywords are traits, but for what the test itself does: ``crashes``, ``hangs``, ``timeout_s``."""
+    own = {
+        key: traits.pop(key) for key in ("crashes", "heals_after", "hangs", "timeout_s") if key in traits
+    }
     constrained = Traits(**traits) if traits else None  # type: ignore[arg-type]
-    return SimTest(
-        name=name,
-        outcome=outcome,
-        duration_s=duration_s,
-        traits=constrained,
-        crashes=crashes,
-        heals_after=heals_after,
-    )
+    return SimTest(name=name, outcome=outcome, duration_s=duration_s, traits=constrained, **own)  # type: ignore[arg-type]
 
 
 def play(

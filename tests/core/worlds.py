@@ -91,6 +91,7 @@ def work(draw: st.DrawFn, kind: str, name: str) -> Command | Tests:
         max_workers=draw(st.sampled_from((None, None, None, 1, 2))),
         allow_empty=draw(st.booleans()),
         fail_on_flaky=draw(st.sampled_from((False, False, True))),
+        test_timeout_s=draw(st.sampled_from((None, None, None, 0.3, 2.0))),
     )
 
 
@@ -139,6 +140,8 @@ def files(draw: st.DrawFn, config: Config, *, calm: bool) -> list[SimFile]:
                         else None,
                         crashes=not calm and draw(st.integers(0, 40)) == 0,
                         heals_after=draw(st.sampled_from((0, 0, 0, 0, 0, 1, 2, 3))),
+                        hangs=not calm and draw(st.integers(0, 40)) == 0,
+                        timeout_s=None if calm else draw(st.sampled_from((None,) * 9 + (0.0, 0.2, 5.0))),
                     )
                     for index in range(count)
                 ],
@@ -179,6 +182,8 @@ def worlds(draw: st.DrawFn, *, calm: bool = False) -> World:
             max_restarts=draw(st.sampled_from((0, 2, 8))),
             first_workers=draw(st.sampled_from((None, 1))),
             first_files=tuple(file.name for file in sim_files[-1:]),
+            test_limit_s=None if calm else draw(st.sampled_from((None, None, 1.0))),
+            test_spare_s=draw(st.sampled_from((0.0, 0.5))),
         ),
         files=sim_files,
         commands={gate.name: draw(commands(calm=calm)) for gate in plan.gates if gate.kind == "command"},
@@ -206,7 +211,12 @@ def outages(draw: st.DrawFn, plan: Plan) -> dict[GateName, tuple[float, float]]:
 
 def calm_worlds() -> st.SearchStrategy[World]:
     """Nothing is lost, nothing stops, and no time limit can be met by chance."""
-    return worlds(calm=True).filter(lambda world: all(gate.timeout_s > 100 for gate in world.plan.gates))
+    return worlds(calm=True).filter(
+        lambda world: all(
+            gate.timeout_s > 100 and getattr(gate.work, "test_timeout_s", None) is None
+            for gate in world.plan.gates
+        )
+    )
 
 
 @st.composite

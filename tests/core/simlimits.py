@@ -1,0 +1,66 @@
+"""Time limits of simulated tests: what a look finds, and what must hold of every test that has a limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simworld import World
+
+from pytest_batchgate.core.agreed import NO_GATE
+from pytest_batchgate.core.model import Tests
+from pytest_batchgate.core.protocol import TestsRunning
+
+if TYPE_CHECKING:
+    from invariants import Watch
+    from simulator import Simulator
+
+# Seconds that messages, the gap between two looks and the kill itself may take on top of a limit.
+SLACK_S = 1.0
+
+
+def look(sim: Simulator) -> TestsRunning:
+    """What the workers do really, which the dispatcher may not have heard of yet."""
+    return TestsRunning(
+        {
+            worker.id: (worker.running[0].file, worker.running[1], sim.now - worker.began)
+            for worker in sim.workers.values()
+            if worker.running is not None and not worker.dead
+        }
+    )
+
+
+def limits(world: World) -> dict[str, float]:
+    """The seconds each test may run, by node id; tests without a limit are missing."""
+    found = {}
+    options = world.options
+    for file in world.files:
+        collected = world.collected(file)
+        for index, claim in enumerate(collected.gates):
+            if claim == NO_GATE:
+                continue
+            work = world.plan.claims[claim].work
+            assert isinstance(work, Tests)
+            own_s = collected.timeouts.get(index, options.test_limit_s)
+            mine = [own_s + options.test_spare_s] if own_s else []
+            if work.test_timeout_s is not None:
+                mine.append(work.test_timeout_s)
+            if mine:
+                found[collected.nodeid(index)] = min(mine)
+    return found
+
+
+def check_running(watch: Watch) -> None:
+    """No test that has a limit runs on beyond it."""
+    for nodeid in watch.running.values():
+        limit_s = watch.limits.get(nodeid)
+        if limit_s is not None:
+            ran_s = watch.sim.now - watch.began[nodeid]
+            assert ran_s <= limit_s + SLACK_S, f"{nodeid} runs for {ran_s} s, its limit is {limit_s} s"
+
+
+def check_lost(watch: Watch, nodeid: str, outcome: str, reason: str) -> None:
+    """Nobody is said to have timed out before its time."""
+    if not reason.startswith("timed out after") or "timeout)" not in reason:
+        return
+    assert outcome == "failed"
+    assert watch.sim.now - watch.began[nodeid] >= watch.limits[nodeid] - 1e-9, f"{nodeid}: {reason}"
