@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from pytest_batchgate.core.model import Config, Gate, GateName, Tests
+from pytest_batchgate.core.model import Config, Gate, GateName
 from pytest_batchgate.errors import NotYetError
 
 NOT_YET_IN_GATES: Mapping[str, Callable[[Gate], bool]] = {

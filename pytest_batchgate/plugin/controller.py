@@ -223,6 +223,9 @@ class Controller:
         self, config: pytest.Config, bridge: Bridge, screen: Screen, estimates: Estimates
     ) -> Listing | None:
         """Everyone who hears of the run; the list of tests, if that is what is wanted."""
+        failures = self.crewing.count_failures(self.run_dir)
+        if failures is not None:
+            self.bus.subscribe(failures)
         self.bus.subscribe(bridge, vital=True)
         self.bus.subscribe(self.crewing.nodes, vital=True)
         self.bus.subscribe(self.tally, vital=True)

@@ -6,7 +6,8 @@ import math
 import signal
 import sys
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -35,6 +36,9 @@ from pytest_batchgate.plugin.whole import plugins_that_need_all
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.overhearing import Overhearing
 from pytest_batchgate.workers.pool import WorkerPool
+
+if TYPE_CHECKING:  # what not every run needs is imported when it does
+    from pytest_batchgate.plugin.failcount import FailureCount
 
 # Options that are decided here for the whole run, or have no place in a worker.
 _WORKER_OPTIONS: Mapping[str, Any] = {
@@ -91,6 +95,7 @@ class Crewing:
         self.notices: list[str] = []
         self.whole = False
         self.limits = Limits()
+        self.failures: FailureCount | None = None
         self._live: set[Any] = set()
         self.small = False
         self._early: dict[int, dict[str, Any]] = {}
@@ -137,6 +142,17 @@ class Crewing:
                 f"{', '.join(needy)} must see them at once"
             )
 
+    def count_failures(self, run_dir: Path) -> FailureCount | None:
+        """With `-x` or `--maxfail`: who is to hear of what workers cannot count themselves."""
+        assert self.config is not None
+        most = self.config.option.maxfail or 0
+        if most <= 0:
+            return None
+        from pytest_batchgate.plugin.failcount import FailureCount
+
+        self.failures = FailureCount(run_dir / "failures", self.launch.slots, most)
+        return self.failures
+
     def spawn(self, action: SpawnWorker) -> None:
         assert self.config is not None
         slot = action.slot
@@ -168,10 +184,10 @@ class Crewing:
             "whole": self.whole,
             "func_only": self.limits.func_only,
             "manage_gc": garbage.is_managed(),
+            "failures": self.failures.place(slot) if self.failures is not None else None,
             "basetemp": self._basetemp(slot),
             "retries": {index: _of_failures(gate.retries) for index, gate in enumerate(launch.plan.claims)},
-            "maxfail": config.option.maxfail,
-            # With retries the worker counts itself: pytest would count attempts that are not the last.
+            # With retries `Failures` alone counts: pytest would count attempts that are not the last.
             "options": {
                 **_WORKER_OPTIONS,
                 "keyword": typed.keyword,

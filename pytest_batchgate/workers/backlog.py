@@ -28,7 +28,18 @@ class WorkUnit(Generic[T]):
     attempts: dict[int, int] = field(default_factory=dict)  # by index, where it is not the first
     preparing: bool = False
     revoked: bool = False  # released while its file was being collected: nothing of it is to run
-    taken: int = 0  # started or announced as next, not yet reported
+    taken: int = 0  # taken by the main thread, not yet reported
+
+
+@dataclass(eq=False, slots=True)
+class Job(Generic[T]):
+    """A test that the main thread has taken: to run it, or to know what follows the one that runs."""
+
+    unit: WorkUnit[T]
+    index: int
+    gate: int
+    item: T
+    recalled: bool = False  # given back after all: it must not begin
 
 
 @dataclass(eq=False, slots=True)
@@ -49,7 +60,9 @@ class Backlog(Generic[T]):
     released: Callable[[int, tuple[int, ...], bool], Any]
     units: deque[WorkUnit[T]] = field(default_factory=deque)
     orders: Orders = field(default_factory=Orders)
-    withdrawn: int = 0  # whole units taken back so far: who gave them may think that we are busy with them
+    # Whole units, and tests that were taken, given back so far: who gave them may think that we have them.
+    withdrawn: int = 0
+    pending: list[Job[T]] = field(default_factory=list)  # taken, neither begun nor given back
 
     def __post_init__(self) -> None:
         self.changed = threading.Condition()
@@ -65,12 +78,19 @@ class Backlog(Generic[T]):
             orders.park |= park
             orders.finish |= finish
             orders.halt |= halt
+            while halt and self.pending:
+                unit = self.pending[0].unit
+                self.released(unit.id, tuple(self._recall(unit)), False)
             self.changed.notify()
 
     def release(self, unit_id: int, count: int | None) -> None:
-        """Give back up to ``count`` unstarted tests from the unit's end (None: all)."""
+        """Give back up to ``count`` unstarted tests from the unit's end.
+
+        None: all of them, those included that were taken and have not begun.
+        """
         with self.changed:
-            unit = next((unit for unit in self.units if unit.id == unit_id), None)
+            taken_from = (job.unit for job in self.pending)  # which may be off the list
+            unit = next((unit for unit in (*self.units, *taken_from) if unit.id == unit_id), None)
             if unit is None:
                 self.released(unit_id, (), False)
                 return
@@ -78,7 +98,10 @@ class Backlog(Generic[T]):
                 back: list[int] = []
                 while unit.jobs and (count is None or len(back) < count):
                     back.append(unit.jobs.pop()[0])
-                self.released(unit_id, tuple(reversed(back)), False)
+                back.reverse()
+                if count is None:
+                    back = self._recall(unit) + back
+                self.released(unit_id, tuple(back), False)
             elif unit.wanted is not None:
                 keep = 0 if count is None else max(len(unit.wanted) - count, 0)
                 indexes = tuple(index for index, _, _ in unit.wanted[keep:])
@@ -92,6 +115,17 @@ class Backlog(Generic[T]):
             else:
                 unit.revoked |= count is None
                 self.released(unit_id, (), False)
+
+    def _recall(self, unit: WorkUnit[T]) -> list[int]:
+        """Under the lock: the unit's tests that were taken and have not begun."""
+        mine = [job for job in self.pending if job.unit is unit]
+        for job in mine:
+            job.recalled = True
+            self.pending.remove(job)
+        if mine:
+            self.withdrawn += 1
+            self.changed.notify()
+        return [job.index for job in mine]
 
     def head(self) -> WorkUnit[T] | None:
         """The unit the main thread works on, marked as begun; None: nothing is queued."""
@@ -110,26 +144,35 @@ class Backlog(Generic[T]):
         with self.changed:
             unit.jobs = deque(find_jobs())
 
+    def begin(self, job: Job[T]) -> bool:
+        """Whether the test may run: False for one that was given back."""
+        with self.changed:
+            if not job.recalled:
+                self.pending.remove(job)
+            return not job.recalled
+
     def reported(self, unit: WorkUnit[T]) -> bool:
-        """One test of the unit has been reported; True if that was the last of it."""
+        """One test of the unit has been reported, or given back after it was taken; True if it was the last."""
         with self.changed:
             unit.taken -= 1
             return not unit.jobs and unit.taken == 0
 
-    def take(self, unit: WorkUnit[T]) -> tuple[int, int, T] | None:
+    def take(self, unit: WorkUnit[T]) -> Job[T] | None:
         """The unit's next test; None once it has no more (the unit is then off the list)."""
         with self.changed:
             if self.orders.halt:
                 return None
             if unit.jobs:
                 unit.taken += 1
-                return unit.jobs.popleft()
+                job = Job(unit, *unit.jobs.popleft())
+                self.pending.append(job)
+                return job
             if self.units and self.units[0] is unit:
                 self.units.popleft()
             return None
 
     def wait(self, withdrawn: int | None = None) -> Orders:
-        """Block until there is a unit or an order, or not only ``withdrawn`` units were taken back.
+        """Block until there is a unit or an order, or more than ``withdrawn`` was given back.
 
         Returns the orders, and clears the one to park.
         """

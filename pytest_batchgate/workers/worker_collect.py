@@ -304,3 +304,24 @@ def _name(gathered: Gathered) -> None:
             key = f"{key}\0{number}"
         gathered.keys.append(key)
         gathered.by_key[key] = item
+
+
+def locations(file: str, gathered: Gathered) -> tuple[tuple[int | None, ...], dict[int, tuple[str, str]]]:
+    """Line numbers, and (path, domain) where they do not follow from the node id."""
+    lines: list[int | None] = []
+    odd: dict[int, tuple[str, str]] = {}
+    for index, item in enumerate(gathered.items):
+        path, line, domain = item.location
+        lines.append(line)
+        if path != file or domain != wire.derived_domain(item.nodeid):
+            odd[index] = (wire.plain(path), wire.plain(domain))
+    return tuple(lines), odd
+
+
+def freeze() -> None:
+    """Collect first, or leaked cycles would hide their warnings; then never look at imports again."""
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    gc.enable()

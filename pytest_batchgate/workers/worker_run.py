@@ -3,23 +3,26 @@
 A test is only run once its successor is known, because pytest decides by it
 which fixtures to tear down.  With nothing queued the worker says so and holds
 its last test back until it is told to park (keep session fixtures) or to finish.
+What was announced so can still be taken back until it begins: fixtures that were
+kept for it are then torn down before another test runs.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-import re
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pytest
 
 from pytest_batchgate.core.agreed import IN_COLLECTION
 from pytest_batchgate.workers import wire
-from pytest_batchgate.workers.backlog import Backlog, WorkUnit
+from pytest_batchgate.workers.backlog import Backlog, Job, WorkUnit
 from pytest_batchgate.workers.outbox import Outbox
-from pytest_batchgate.workers.worker_collect import FileCollector, Gathered, serialized
+from pytest_batchgate.workers.worker_collect import FileCollector, Gathered, freeze, locations, serialized
+
+if TYPE_CHECKING:  # few runs end at a number of failures
+    from pytest_batchgate.workers.failures import Failures
 
 _STANDARD = frozenset(
     {
@@ -38,15 +41,9 @@ _STANDARD = frozenset(
     }
 )
 _PHASES = ["setup", "call", "teardown"]
-_HALF_TEXT = 32 * 1024
 
 
-@dataclass(eq=False, slots=True)
-class Job:
-    unit: WorkUnit[pytest.Item]
-    index: int
-    gate: int
-    item: pytest.Item
+Taken: TypeAlias = Job[pytest.Item]
 
 
 class Standstill:
@@ -100,14 +97,17 @@ class TestRunner:
         self.gate_names: list[str] = setup["gate_names"]
         self.matching: frozenset[int] = frozenset(setup["matching"])  # gates that search a failure's text
         self.retries: dict[int, tuple[int, str | None]] = setup["retries"]
-        # Failures that end the session, counted here where a gate has retries.
-        self.most_failures: int = (setup["maxfail"] or 0) if setup["options"].get("maxfail") == 0 else 0
-        self.failures = 0
         self.attempt = 0
         self.manage_gc: bool = setup["manage_gc"]
         self.standstill = Standstill(setup["standstill"])
         self.reports: list[pytest.TestReport] = []
-        self.last: Job | None = None
+        self.last: Taken | None = None
+        self.misfit = False  # fixtures stand for a test that was taken back
+        self.failures: Failures | None = None
+        if setup["failures"] is not None:
+            from pytest_batchgate.workers.failures import Failures
+
+            self.failures = Failures.opened(*setup["failures"])
         self.gate = -1
         self.keywords: dict[tuple[str | None, ...], int] = {}
 
@@ -115,33 +115,49 @@ class TestRunner:
 
     def run(self, session: pytest.Session) -> None:
         """Until told to finish, or a failure or plugin stops the session."""
-        current = self.next_job(session, holding=False)
+        current = self.next_job(session)
         while isinstance(current, Job):
-            following = self.next_job(session, holding=True)
-            parking = following == "park"
-            if isinstance(following, Job):
-                nextitem: Any = following.item
+            following = self.next_job(session, holding=current)
+            if self.failures is not None and self.failures.are_enough():
+                self.outbox.put_now(wire.SHOULDSTOP, "shouldfail", self.failures.words)
+                break
+            if self.backlog.begin(current):
+                if self.misfit:
+                    self.tear_down(session, current.item)
+                self.run_job(current, self.nextitem_of(session, following))
+                if session.shouldfail or session.shouldstop:
+                    self.report_stop(session)
+                    return
             else:
-                nextitem = _Nothing(session) if parking else None
-            self.run_job(current, nextitem)
-            if 0 < self.most_failures <= self.failures:
-                session.shouldfail = f"stopping after {self.failures} failures"
-            if session.shouldfail or session.shouldstop:
-                self.report_stop(session)
-                return
+                self.misfit = True
+                self.count(current)
             if following == "finish":
-                return
-            current = self.next_job(session, holding=False) if parking else following
-        self.tear_down_session(session)
+                break
+            current = following if isinstance(following, Job) else self.next_job(session)
+        self.tear_down(session, None)
 
-    def next_job(self, session: pytest.Session, *, holding: bool) -> Job | Literal["park", "finish"]:
-        """The next test, collecting the next file for it if need be; or what to do without one."""
+    @staticmethod
+    def nextitem_of(session: pytest.Session, following: Taken | str) -> Any:
+        if isinstance(following, Job):
+            return following.item
+        return None if following == "finish" else _Nothing(session)
+
+    def next_job(
+        self, session: pytest.Session, *, holding: Taken | None = None
+    ) -> Taken | Literal["park", "finish"]:
+        """The next test, collecting the next file for it if need be; or what to do without one.
+
+        ``holding``: the test that waits for this one to be known; if it is taken back meanwhile it is
+        as if it had been parked.
+        """
         hungry_at: int | None = None  # so many units had been taken back when we last said so
         while True:
             unit = self.backlog.head()
             if unit is None:
                 self.outbox.flush()
                 withdrawn = self.backlog.withdrawn
+                if holding is not None and holding.recalled:
+                    return "finish" if self.backlog.orders.halt else "park"
                 if holding and hungry_at != withdrawn and not self.backlog.orders.halt:
                     self.outbox.put_now(wire.HUNGRY)
                     hungry_at = withdrawn
@@ -158,10 +174,9 @@ class TestRunner:
             hungry_at = None  # it was told of this unit: should nothing of it be for us, we say so again
             if unit.jobs is None:
                 self.prepare(session, unit)
-            taken = self.backlog.take(unit)
-            if taken is not None:
-                index, gate, item = taken
-                return Job(unit, index, gate, item)
+            job = self.backlog.take(unit)
+            if job is not None:
+                return job
             if unit.taken == 0:
                 self.outbox.put(wire.UNIT_DONE, unit.id)
 
@@ -175,7 +190,7 @@ class TestRunner:
             gathered = None
         self.standstill.clear()
         if gathered is not None and self.manage_gc and not known:
-            _freeze()
+            freeze()
         find_jobs = self.report_collection if unit.wanted is None else self.find_wanted
         self.backlog.prepared(unit, lambda: find_jobs(unit, gathered))
 
@@ -184,6 +199,8 @@ class TestRunner:
     ) -> list[tuple[int, int, pytest.Item]]:
         if gathered is None:
             gathered = Gathered([], [], {}, {}, [], [], 0, 0.0)
+        if self.failures is not None and gathered.errors:
+            self.failures.add(gathered.errors)
         lines, odd = locations(unit.file, gathered)
         self.outbox.put_now(
             wire.COLLECTED,
@@ -227,7 +244,7 @@ class TestRunner:
 
     # --- one test ---------------------------------------------------------------
 
-    def run_job(self, job: Job, nextitem: Any) -> None:
+    def run_job(self, job: Taken, nextitem: Any) -> None:
         self.last = job
         if job.gate != self.gate:
             self.gate = job.gate
@@ -252,10 +269,14 @@ class TestRunner:
                 self.send(job)
             if self.retries[job.gate][0]:
                 del job.item.user_properties[given:]
+        self.count(job)
+
+    def count(self, job: Taken) -> None:
+        """The test is through with, one way or another."""
         if self.backlog.reported(job.unit):
             self.outbox.put(wire.UNIT_DONE, job.unit.id)
 
-    def send(self, job: Job) -> None:
+    def send(self, job: Taken) -> None:
         reports, self.reports = self.reports, []
         compact = self.compact(job.item, reports)
         if compact is not None:
@@ -265,17 +286,21 @@ class TestRunner:
         outcome = outcome_of(reports)
         duration_s = sum(report.duration for report in reports)
         failed = outcome in {"failed", "error"}
-        text = failure_text(reports) if failed and job.gate in self.matching else ""
-        self.failures += failed and not self.is_tried_again(job, text)
+        text = self.judge(job, reports) if failed else ""
         full = [self.serialize(report) for report in reports]
         self.outbox.result(job.unit.id, job.index, outcome, duration_s, full, text)
         if failed:
             self.outbox.flush()
 
-    def is_tried_again(self, job: Job, text: str) -> bool:
-        """As the controller will decide, which has the last word."""
-        count, match = self.retries[job.gate]
-        return self.attempt <= count and (match is None or re.search(match, text) is not None)
+    def judge(self, job: Taken, reports: list[pytest.TestReport]) -> str:
+        """The text of a failure, where it matters; counts one that might have been tried again."""
+        from pytest_batchgate.workers.worker_again import failure_text, is_tried_again
+
+        text = failure_text(reports) if job.gate in self.matching else ""
+        retries = self.retries[job.gate]
+        if self.failures is not None and retries[0] and not is_tried_again(retries, self.attempt, text):
+            self.failures.add(sum(map(_counts, reports)))
+        return text
 
     def compact(self, item: pytest.Item, reports: list[pytest.TestReport]) -> tuple[Any, ...] | None:
         """A wholly and plainly passed test as one tuple; None if anything is to be said."""
@@ -313,18 +338,24 @@ class TestRunner:
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.reports.append(report)
+        if self.failures is not None and _counts(report) and not self.retries[self.gate][0]:
+            self.failures.add()  # before anyone hears of it
 
     # --- the end ----------------------------------------------------------------
 
-    def tear_down_session(self, session: pytest.Session) -> None:
-        """Session fixtures of a worker that was parked; what fails is charged to its last test."""
+    def tear_down(self, session: pytest.Session, nextitem: pytest.Item | None) -> None:
+        """What stands for no test that will run; what fails is charged to the last one that did.
+
+        None: all of it, at the end, session fixtures of a worker that was parked included.
+        """
+        self.misfit = False
         job = self.last
         if job is None or not session._setupstate.stack:
             return
 
         def tear_down() -> None:
             __tracebackhide__ = True
-            session._setupstate.teardown_exact(None)
+            session._setupstate.teardown_exact(nextitem)
 
         self.standstill.mark(job.unit.id, job.index)
         call = pytest.CallInfo.from_call(tear_down, when="teardown")
@@ -333,6 +364,8 @@ class TestRunner:
             return
         report = job.item.ihook.pytest_runtest_makereport(item=job.item, call=call)
         if report.failed:
+            if self.failures is not None:
+                self.failures.add()
             self.outbox.result(job.unit.id, job.index, "error", report.duration, [self.serialize(report)])
             self.outbox.flush()
 
@@ -356,37 +389,6 @@ def outcome_of(reports: list[pytest.TestReport]) -> str:
     return outcome
 
 
-def failure_text(reports: list[pytest.TestReport]) -> str:
-    """What `match` is searched in: each failed phase's text, at most its first and last 32 Ki characters."""
-    texts = []
-    for report in reports:
-        if report.failed:
-            texts.append(report.longreprtext)
-            crash = getattr(report.longrepr, "reprcrash", None)
-            texts.append(str(getattr(crash, "message", "")))  # with --tb=no it is all there is
-    text = "\n".join(texts)
-    if len(text) > 2 * _HALF_TEXT:
-        text = f"{text[:_HALF_TEXT]}\n...\n{text[-_HALF_TEXT:]}"
-    plain: str = wire.plain(text)
-    return plain
-
-
-def locations(file: str, gathered: Gathered) -> tuple[tuple[int | None, ...], dict[int, tuple[str, str]]]:
-    """Line numbers, and (path, domain) where they do not follow from the node id."""
-    lines: list[int | None] = []
-    odd: dict[int, tuple[str, str]] = {}
-    for index, item in enumerate(gathered.items):
-        path, line, domain = item.location
-        lines.append(line)
-        if path != file or domain != wire.derived_domain(item.nodeid):
-            odd[index] = (wire.plain(path), wire.plain(domain))
-    return tuple(lines), odd
-
-
-def _freeze() -> None:
-    """Collect first, or leaked cycles would hide their warnings; then never look at imports again."""
-    import gc
-
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+def _counts(report: pytest.TestReport) -> bool:
+    """As pytest counts for `--maxfail`."""
+    return report.failed and not hasattr(report, "wasxfail")

@@ -164,7 +164,8 @@ class SimWorker:
                 return
             self.give_back(unit, unit.action, action.count)
             return
-        free = [item for item in self.items if item[0] is unit and item is not self.announced]
+        kept = self.announced if action.count is not None else None
+        free = [item for item in self.items if item[0] is unit and item is not kept]
         given = free[-action.count :] if action.count is not None else free
         for item in given:
             self.items.remove(item)

@@ -33,7 +33,8 @@ def test_units_are_worked_off_in_order() -> None:
     backlog, _ = filled(first, second)
     assert backlog.head() is first
     backlog.prepared(first, three_jobs)
-    assert [backlog.take(first) for _ in range(4)] == [*three_jobs(), None]
+    taken = [backlog.take(first) for _ in range(4)]
+    assert [job and (job.index, job.gate, job.item) for job in taken] == [*three_jobs(), None]
     assert backlog.head() is second
 
 
@@ -57,10 +58,43 @@ def test_unstarted_tests_are_given_back_from_the_end(
     unit = a_file(1)
     backlog, released = filled(unit)
     backlog.prepared(unit, three_jobs)
-    backlog.take(unit)
+    job = backlog.take(unit)
+    assert job is not None
+    assert backlog.begin(job)
     backlog.release(1, count)
     assert released == [(1, back, False)]
     assert [job[2] for job in unit.jobs or ()] == left
+
+
+@pytest.mark.parametrize("order", ["release", "halt"])
+def test_what_was_taken_is_given_back_until_it_begins(order: str) -> None:
+    """One runs, one is announced as the next; the unit is over once both have been accounted for."""
+    unit = a_file(1)
+    backlog, released = filled(unit)
+    backlog.prepared(unit, lambda: three_jobs()[:2])
+    runs, follows = backlog.take(unit), backlog.take(unit)
+    assert backlog.take(unit) is None
+    assert runs is not None
+    assert follows is not None
+    assert backlog.begin(runs)
+    if order == "halt":
+        backlog.order(halt=True)
+    else:
+        backlog.release(1, None)
+    assert released == [(1, (1,), False)]
+    assert backlog.wait(withdrawn=0).halt is (order == "halt")
+    assert [backlog.reported(unit), backlog.begin(follows), backlog.reported(unit)] == [False, False, True]
+
+
+def test_a_share_leaves_what_was_announced() -> None:
+    """Fixtures stand for it: to take it away for balance alone would cost more than it gains."""
+    unit = a_file(1)
+    backlog, released = filled(unit)
+    backlog.prepared(unit, three_jobs)
+    jobs = [backlog.take(unit), backlog.take(unit)]
+    backlog.release(1, 9)
+    assert released == [(1, (2,), False)]
+    assert all(job is not None and backlog.begin(job) for job in jobs)
 
 
 def test_a_file_that_was_not_begun_is_given_back_whole() -> None:
