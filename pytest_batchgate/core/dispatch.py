@@ -19,6 +19,7 @@ from pytest_batchgate.core import (
     deadlines,
     fill,
     gating,
+    leaks,
     limits,
     realms,
     settling,
@@ -34,6 +35,7 @@ from pytest_batchgate.core.protocol import (
     CommandEnded,
     FileCollected,
     Input,
+    ProcessesLeft,
     ServiceReady,
     StopAsked,
     TestResult,
@@ -158,6 +160,8 @@ class Dispatcher:
                 on_worker_listed(state, event)
             case TestsRunning():
                 limits.on_tests_running(state, event)
+            case ProcessesLeft():
+                leaks.on_processes_left(state, event)
             case WorkerEnded(worker):
                 crew.on_worker_ended(state, worker)
             case WorkerLost():
@@ -225,6 +229,7 @@ def on_file_collected(state: RunState, event: FileCollected) -> None:
         file.state[index] = OUT
     unit.out = taken
     unit.gates = frozenset(collected.gates[index] for index in taken)
+    worker.served.update(unit.gates)
     for claim in unit.gates:
         run = state.run_of(claim)
         if run is not None and run.state is GateState.WAITING:

@@ -251,6 +251,7 @@ def _assign_tests(state: RunState, worker: WorkerRun, file: FileRun, indexes: li
         assert file.state[index] == TODO
         file.state[index] = OUT
     worker.files.add(file.name)
+    worker.served.update(gates)
     _take_on(state, worker, unit)
     keys = tuple(file.collected.keys[index] for index in indexes)
     attempts: tuple[int, ...] = ()

@@ -59,6 +59,19 @@ class CollectedFile:
         return self.keys[index].partition("\0")[0]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """A process that a test left running, as far as it can be told whose it was; it has been ended."""
+
+    what: str  # "sleep 9 (pid 7)"
+    gate: str | None = None
+    test: str | None = None  # node id
+
+    @property
+    def words(self) -> str:
+        return f"{self.what} of {self.test}" if self.test else self.what
+
+
 # --- inputs -------------------------------------------------------------------
 
 
@@ -140,6 +153,14 @@ class TestsRunning:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessesLeft:
+    """The worker's process is gone, and these were not.  WorkerEnded or WorkerLost follows."""
+
+    worker: WorkerId
+    left: tuple[Leftover, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerEnded:
     """The worker finished its session as it was told to."""
 
@@ -204,6 +225,7 @@ Input: TypeAlias = (
     | UnitReleased
     | WorkerHungry
     | TestsRunning
+    | ProcessesLeft
     | WorkerEnded
     | WorkerLost
     | ServiceReady

@@ -14,6 +14,7 @@ from pytest_batchgate.core.gating import (
     may_start,
     unneeded,
 )
+from pytest_batchgate.core.leaks import awaits_workers, listed
 from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import GateState, Tests
 from pytest_batchgate.core.realms import end_all_tried, enter_realm
@@ -69,7 +70,7 @@ def _settle_tests(state: RunState, run: GateRun) -> bool:
         return False
     through = run.realm.listed and run.uncollected == 0
     if through and (run.remaining == 0 or state.options.collect_only):
-        return _conclude(state, run)
+        return not awaits_workers(state, run) and _conclude(state, run)
     if not state.no_more_tests or has_tests_out(state, run.claim):
         return False
     if collecting_on(state) and run.realm.listed and run.uncollected:
@@ -94,7 +95,15 @@ def _conclude(state: RunState, run: GateRun) -> bool:
 
 
 def _verdict(state: RunState, run: GateRun) -> tuple[GateState, str | None]:
-    """How a tests gate ended that ran to its end."""
+    """How a tests gate ended that ran to its end, and left nothing."""
+    how, reason = _verdict_of_tests(state, run)
+    if not run.leaked:
+        return how, reason
+    words = f"left processes behind: {listed(run.leaked)}"
+    return GateState.FAILED, f"{reason}; {words}" if how is GateState.FAILED else words
+
+
+def _verdict_of_tests(state: RunState, run: GateRun) -> tuple[GateState, str | None]:
     work = run.gate.work
     assert isinstance(work, Tests)
     if run.trouble is not None:

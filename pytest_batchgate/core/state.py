@@ -98,6 +98,7 @@ class WorkerRun:
     leaving: bool = False  # gets nothing more, so that another environment may have its slot
     last: Unit | None = None  # reports may still come for it: session fixtures that fail late
     files: set[str] = field(default_factory=set)  # those it has collected, or will have
+    served: set[int] = field(default_factory=set)  # gates of which it got tests
     units: dict[UnitId, Unit] = field(default_factory=dict)  # in order of assignment
 
     @property

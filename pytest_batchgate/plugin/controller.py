@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.outcomes import Exit
 
+from pytest_batchgate.core import leaks
 from pytest_batchgate.core.bus import Bus, Subscriber
 from pytest_batchgate.core.dispatch import Dispatcher
 from pytest_batchgate.core.events import Noticed, RunFinished
@@ -49,7 +50,6 @@ from pytest_batchgate.workers.pool import WorkerPool
 if TYPE_CHECKING:  # what not every run needs is imported when it does
     from pytest_batchgate.workers.commands import CommandRunner
 
-_SHOWN_LEFTOVERS = 5
 LAST_WORDS_S = (
     1.0  # for output of workers that have ended; a process that a test left behind may hold the pipe
 )
@@ -83,6 +83,7 @@ class Controller:
         self.history: History | None = None
         self.stop: StopAsked | None = None
         self.loose_errors = 0
+        self.leaked = False  # found at the very end, of a gate that fails for it
         self.failed_in_run = sys.maxsize  # tests, as pytest's session counts them
         self.ran = False
         self.closed = False
@@ -145,6 +146,7 @@ class Controller:
         bridge = Bridge(session, self.crewing.nodes)
         session.config.pluginmanager.register(bridge, "batchgate-bridge")
         dispatcher = Dispatcher(self.launch.plan, self.run_options(session.config))
+        self.pool.looks_after = leaks.matter(self.launch.plan)
         doer = Doer(self.crewing, self.command_runner)
         screen = Screen(session.config)
         listing = self.subscribe(session.config, bridge, screen, dispatcher.state.options.estimates)
@@ -307,7 +309,7 @@ class Controller:
 
     def judge(self, dispatcher: Dispatcher) -> None:
         state = dispatcher.state
-        self.loose_errors = state.late_errors
+        self.loose_errors = state.late_errors + self.leaked
         unclaimed = list(dict.fromkeys(state.unclaimed))
         if not unclaimed or self.launch.config.unclaimed == "ignore" or self.config.option.collectonly:
             return
@@ -324,9 +326,10 @@ class Controller:
 
         left = end_marked(run_marker(self.launch.run_id))
         if left:
-            shown = ", ".join(left[:_SHOWN_LEFTOVERS])
-            shown += f" and {len(left) - _SHOWN_LEFTOVERS} more" if len(left) > _SHOWN_LEFTOVERS else ""
-            self.notice(f"tests left processes behind, which have been ended: {shown}")
+            told, failing = leaks.sort_out(self.launch.plan, left)
+            self.leaked = failing
+            if told:
+                self.notice(leaks.notice(told))
 
     def hear_out(self, bridge: Bridge) -> None:
         """What workers printed last is still on its way when they are gone."""

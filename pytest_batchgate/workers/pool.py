@@ -21,7 +21,7 @@ from typing import Any
 
 import execnet
 
-from pytest_batchgate.core.protocol import Input, WorkerId, WorkerLost
+from pytest_batchgate.core.protocol import Input, Leftover, ProcessesLeft, WorkerEnded, WorkerId, WorkerLost
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.environ import TRACE
 from pytest_batchgate.workers.gateway import Gateways, Starting
@@ -31,6 +31,8 @@ from pytest_batchgate.workers.reading import read
 
 # How long the last words of a dead worker may take to come out of its pipe.
 _LAST_WORDS_S = 0.5
+# How long a worker whose session is over may take to end, where that is waited for: handlers at exit.
+_LAST_STEPS_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Arrival:
     worker: WorkerId
     data: bytes | None
     reason: str = ""
+    left: tuple[Leftover, ...] = ()  # what its tests left running, once it is gone
 
 
 @dataclass(eq=False)
@@ -56,6 +59,8 @@ class Handle:
     ended: bool = False
     lost: bool = False
     doom: str | None = None  # why it was killed by us
+    marker: bytes | None = None  # what its tests leave running is looked for by this, once it is gone
+    leaving: bool = False  # it has ended, which is told when that has been done
     pipe_closed: threading.Event = field(default_factory=threading.Event)
 
 
@@ -84,6 +89,8 @@ class WorkerPool:
         self._gateways = gateways
         self._lock = threading.Lock()
         self._handles: dict[WorkerId, Handle] = {}
+        # Whether each worker's end is told only when nothing is left of what its tests started.
+        self.looks_after = False
 
     def xspecs(self) -> list[Any]:
         """Each slot's spec as execnet's XSpec, for plugins that look into one."""
@@ -114,6 +121,8 @@ class WorkerPool:
         starting.claimed(self._guard.add)  # its group, once it has called setsid
         handle = Handle(worker, f"gw{slot}", starting, self._new_standstill(worker))
         late["standstill"] = str(handle.standstill) if handle.standstill else None
+        if self.looks_after:
+            handle.marker = self._traces[slot].encode()
         self._handles[worker] = handle
         data = wire.encode([(wire.SETUP, late)])
         threading.Thread(
@@ -151,6 +160,7 @@ class WorkerPool:
             return
         starting.channel.setcallback(lambda data: self._on_message(handle, data), endmarker=None)
         process = starting.process
+        left: tuple[Leftover, ...] = ()
         if process is None:
             handle.pipe_closed.wait()
             reason = "lost its connection"
@@ -159,8 +169,10 @@ class WorkerPool:
             reason = handle.doom or _how_it_ended(code)
             self._guard.drop(process.pid)
             handle.pipe_closed.wait(_LAST_WORDS_S)
-        if not handle.ended:
-            self._put(Arrival(handle.id, None, reason))
+            if handle.marker is not None:
+                left = _end_leftovers(handle.marker)
+        if handle.marker is not None or not handle.ended:
+            self._put(Arrival(handle.id, None, reason, left))
 
     def _on_message(self, handle: Handle, data: bytes | None) -> None:
         """In execnet's receiver thread: only queue."""
@@ -189,7 +201,14 @@ class WorkerPool:
     def read(self, arrival: Arrival) -> Iterator[Input | SideMessage]:
         """What an arrival says.  Nothing, if its worker was already given up."""
         handle = self._handles.get(arrival.worker)
-        if handle is None or handle.lost or handle.ended:
+        if handle is None or handle.lost:
+            return
+        if arrival.left:
+            yield ProcessesLeft(handle.id, arrival.left)
+        if handle.ended:
+            if handle.leaving and arrival.data is None:
+                handle.leaving = False
+                yield WorkerEnded(handle.id)
             return
         if arrival.data is None:
             handle.lost = True
@@ -200,9 +219,13 @@ class WorkerPool:
             for message in read(batch, handle.id, handle.name, handle.units):
                 if type(message).__name__ == "WorkerEnded":
                     handle.ended = True
+                    if handle.marker is not None and handle.starting.process is not None:
+                        self._see_off(handle)
+                        continue
                 yield message
         except (ValueError, EOFError, TypeError, KeyError, IndexError) as exc:
             handle.lost = True
+            handle.marker = None
             self._signal(handle, signal.SIGKILL)
             running = self._running(handle)
             yield WorkerLost(handle.id, running, f"sent what cannot be read ({type(exc).__name__}: {exc})")
@@ -249,6 +272,13 @@ class WorkerPool:
 
     # --- ending -----------------------------------------------------------------
 
+    def _see_off(self, handle: Handle) -> None:
+        """Its session is over; when its process is gone too, `_bring_up` looks for what it left."""
+        handle.leaving = True
+        timer = threading.Timer(_LAST_STEPS_S, self._signal, (handle, signal.SIGKILL))
+        timer.daemon = True
+        timer.start()
+
     def kill(
         self,
         worker: WorkerId,
@@ -276,6 +306,7 @@ class WorkerPool:
 
     def _drop(self, handle: Handle) -> None:
         """End it at once, even if it is not up yet; its loss is told without waiting for it."""
+        handle.marker = None  # its successor may be there before it is gone, and carries the same one
         self._signal(handle, signal.SIGKILL)
         if not handle.up:
             handle.starting.kill()
@@ -313,6 +344,12 @@ def _end(pid: int, first: signal.Signals, grace_s: float) -> None:
     from pytest_batchgate.workers.ending import end_worker
 
     end_worker(pid, first, grace_s)
+
+
+def _end_leftovers(marker: bytes) -> tuple[Leftover, ...]:
+    from pytest_batchgate.workers.leftovers import end_marked
+
+    return end_marked(marker)
 
 
 def _how_it_ended(code: int | None) -> str:

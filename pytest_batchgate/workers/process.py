@@ -104,7 +104,7 @@ def _look_psutil(pid: int) -> Proc | None:
         return None
 
 
-def _environment(pid: int) -> bytes:
+def environment_of(pid: int) -> bytes:
     """The environment the process was started with, as far as it can be read."""
     try:
         if sys.platform == "linux":
@@ -186,7 +186,7 @@ class Tree:
         return (
             self._leader in {proc.pid, proc.group, proc.session}
             or self._known.get(proc.pid) == proc.started
-            or (self._marker is not None and not proc.zombie and self._marker in _environment(proc.pid))
+            or (self._marker is not None and not proc.zombie and self._marker in environment_of(proc.pid))
         )
 
     def usage(self) -> Usage:

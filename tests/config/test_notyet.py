@@ -12,7 +12,6 @@ from pytest_batchgate.core.model import Config, GateName
 
 ASKING = {
     "memory-limit": "memory-limit: 1GB",
-    "leaks": "leaks: fail",
     "cache": "cache: on",
     "inputs": "inputs: []",
 }
@@ -23,8 +22,6 @@ DEFAULT = [
     "retries: 2",
     "breaker: {}",
     "fail-on-flaky: true",
-    "leaks: warn",
-    "leaks: ignore",
     "cache: off",
     "cache: auto",
 ]
@@ -57,10 +54,10 @@ def test_the_default_is_accepted(tmp_path: Path, line: str) -> None:
 
 
 def test_a_default_is_refused_at_its_own_place(tmp_path: Path) -> None:
-    config = load(tmp_path, "defaults:\n  leaks: fail\ngates: {a: {run: x, leaks: warn}, b: {run: x}}\n")
+    config = load(tmp_path, "defaults:\n  cache: on\ngates: {a: {run: x, cache: off}, b: {run: x}}\n")
     assert not_yet(config, [GateName("a")]) is None
     error = not_yet(config, [GateName("a"), GateName("b")])
-    assert str(error) == "batchgate.yaml:3: `leaks` (gate 'b') is not supported yet. Remove it for now"
+    assert str(error) == "batchgate.yaml:3: `cache` (gate 'b') is not supported yet. Remove it for now"
 
 
 def test_mask_is_refused_whichever_gates_run(tmp_path: Path) -> None:

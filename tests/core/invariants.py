@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import simleaks
 import simlimits
 from breakerbooks import BreakerBooks
 from ledgerbooks import check_ledger
@@ -150,6 +151,7 @@ class Watch:
                     gate, _ = self.of_test[test]
                     assert gate is None or gate.name != report.name, f"{test} outlives {report.name}"
                 self._check_counts(report)
+                simleaks.check(self, report)
                 self.reports[report.name] = report
             case FileWasCollected(_, _, collected):
                 self.collected.setdefault(collected.file, collected)

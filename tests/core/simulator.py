@@ -15,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import simleaks
 import simlimits
 from invariants import Watch
 from simprocess import SimProcess
@@ -79,6 +80,7 @@ class SimWorker:
         self.items: deque[tuple[SimUnit, int]] = deque()
         self.running: tuple[SimUnit, int] | None = None
         self.began = 0.0
+        self.left: list[str] = []  # node ids of tests that left a process
         self.announced: tuple[SimUnit, int] | None = None
         self.collecting: SimUnit | None = None
         self.unsent: list[TestResult] = []
@@ -112,6 +114,7 @@ class SimWorker:
             running = (self.collecting.file, -1)
         self.dead = True
         self.sim.stopped_running(self)
+        simleaks.tell(self)
         self.send(WorkerLost(self.id, running, reason))
 
     # --- messages in
@@ -211,6 +214,7 @@ class SimWorker:
 
     def end(self) -> None:
         self.dead = True
+        simleaks.tell(self)
         self.send(WorkerEnded(self.id))
 
     def open_unit(self, unit: SimUnit) -> None:
@@ -269,6 +273,7 @@ class SimWorker:
         test = self.sim.files[unit.file].tests[index]
         self.began = self.sim.now
         self.sim.started_running(self, unit.file, index)
+        simleaks.note(self, unit.file, test)
         if not test.hangs:
             self.sim.after(self.sim.delay(test.duration_s), lambda: self.ran(unit, index, test))
 

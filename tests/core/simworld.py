@@ -29,6 +29,7 @@ class SimTest:
     heals_after: int = 0  # attempts that fail (or crash) before one ends in ``outcome``
     hangs: bool = False  # nothing but a kill ends it
     timeout_s: float | None = None  # by a marker
+    leaves: bool = False  # a process that outlives its worker
 
 
 @dataclass(kw_only=True)
@@ -73,6 +74,7 @@ class World:
     taken_limit: int | None = None  # a worker runs that many tests of a new file unasked
     chatty: bool = False  # says hungry with nothing held, too
     flush_all: bool = False  # reports each test at once
+    nameless: bool = False  # of what tests left nobody can say whose it was
     prompt: bool = False  # orders are taken while a file is collected or a test runs
 
     def collected(self, file: SimFile) -> CollectedFile:

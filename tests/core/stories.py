@@ -73,9 +73,11 @@ def file(
 
 
 def case(name: str, outcome: str = "passed", duration_s: float = 1.0, **traits: object) -> SimTest:
-    """Keywords are traits, but for what the test itself does: ``crashes``, ``hangs``, ``timeout_s``."""
+    """Keywords are traits, but for what the test itself does: crash, heal, hang, leave processes."""
     own = {
-        key: traits.pop(key) for key in ("crashes", "heals_after", "hangs", "timeout_s") if key in traits
+        key: traits.pop(key)
+        for key in ("crashes", "heals_after", "hangs", "timeout_s", "leaves")
+        if key in traits
     }
     constrained = Traits(**traits) if traits else None  # type: ignore[arg-type]
     return SimTest(name=name, outcome=outcome, duration_s=duration_s, traits=constrained, **own)  # type: ignore[arg-type]

@@ -68,6 +68,7 @@ def gates(draw: st.DrawFn, *, mutexes: bool) -> list[Gate]:
                 else (),
                 env=draw(st.sampled_from(({}, {}, {}, {"A": "1"}, {"A": "2"}))),
                 timeout_s=draw(st.sampled_from((1800.0, 1800.0, 1800.0, 1.0))),
+                leaks=draw(st.sampled_from(("warn", "warn", "fail", "ignore"))),
                 retries=draw(st.sampled_from(RETRIES)) if kind != "service" else RETRIES[0],
                 breaker=draw(st.sampled_from((None, None, *BREAKERS)))
                 if mutexes and kind != "service"  # what it lets through depends on the order
@@ -140,6 +141,7 @@ def files(draw: st.DrawFn, config: Config, *, calm: bool) -> list[SimFile]:
                         else None,
                         crashes=not calm and draw(st.integers(0, 40)) == 0,
                         heals_after=draw(st.sampled_from((0, 0, 0, 0, 0, 1, 2, 3))),
+                        leaves=draw(st.integers(0, 20)) == 0,
                         hangs=not calm and draw(st.integers(0, 40)) == 0,
                         timeout_s=None if calm else draw(st.sampled_from((None,) * 9 + (0.0, 0.2, 5.0))),
                     )
@@ -195,6 +197,7 @@ def worlds(draw: st.DrawFn, *, calm: bool = False) -> World:
         taken_limit=draw(st.sampled_from((None, None, 2))),
         chatty=draw(st.booleans()),
         prompt=draw(st.booleans()),
+        nameless=not calm and draw(st.integers(0, 5)) == 0,
     )
 
 

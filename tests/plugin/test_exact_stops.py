@@ -108,8 +108,9 @@ def test_fixtures_kept_for_a_test_that_was_taken_back_are_torn_down(tmp_path: Pa
     config = """
     gates:
       server: {run: PY server.py, ready: {line: up}}
-      it: {tests: it, needs: [server], priority: 5}
-      unit: {tests: true, needs: [server], required: false, when: always}
+      late: {run: PY -c pass, needs: [server], priority: 9}
+      it: {tests: it, needs: [server, late]}
+      unit: {tests: true, needs: [late]}
     """
     repo = Repo(tmp_path, config, test_it=RECALLED, server=SERVICE)
     repo.write("pytest.ini", "[pytest]\nmarkers = it\n")
