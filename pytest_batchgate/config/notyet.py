@@ -12,7 +12,6 @@ from pytest_batchgate.core.model import Config, Gate, GateName
 from pytest_batchgate.errors import NotYetError
 
 NOT_YET_IN_GATES: Mapping[str, Callable[[Gate], bool]] = {
-    "memory-limit": lambda gate: gate.memory_limit_bytes is not None,
     "cache": lambda gate: gate.cache == "on",
     "inputs": lambda gate: gate.inputs is not None,
 }

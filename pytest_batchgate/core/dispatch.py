@@ -21,6 +21,7 @@ from pytest_batchgate.core import (
     gating,
     leaks,
     limits,
+    memory,
     realms,
     settling,
 )
@@ -35,6 +36,7 @@ from pytest_batchgate.core.protocol import (
     CommandEnded,
     FileCollected,
     Input,
+    MemoryUsed,
     ProcessesLeft,
     ServiceReady,
     StopAsked,
@@ -160,6 +162,8 @@ class Dispatcher:
                 on_worker_listed(state, event)
             case TestsRunning():
                 limits.on_tests_running(state, event)
+            case MemoryUsed():
+                memory.on_memory_used(state, event)
             case ProcessesLeft():
                 leaks.on_processes_left(state, event)
             case WorkerEnded(worker):

@@ -153,6 +153,15 @@ class TestsRunning:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryUsed:
+    """What the worker and all that its tests started have in memory now, while it is in (file, index)."""
+
+    worker: WorkerId
+    running: tuple[str, int]
+    rss_bytes: int  # resident; shared pages count in each process
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessesLeft:
     """The worker's process is gone, and these were not.  WorkerEnded or WorkerLost follows."""
 
@@ -225,6 +234,7 @@ Input: TypeAlias = (
     | UnitReleased
     | WorkerHungry
     | TestsRunning
+    | MemoryUsed
     | ProcessesLeft
     | WorkerEnded
     | WorkerLost

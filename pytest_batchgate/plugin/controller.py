@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.outcomes import Exit
 
-from pytest_batchgate.core import leaks
+from pytest_batchgate.core import leaks, memory
 from pytest_batchgate.core.bus import Bus, Subscriber
 from pytest_batchgate.core.dispatch import Dispatcher
 from pytest_batchgate.core.events import Noticed, RunFinished
@@ -171,7 +171,7 @@ class Controller:
         for text in self.crewing.notices:
             self.bus.publish(Noticed(0.0, text))
         try:
-            with self.signals(), garbage.paused(), screen.shown():
+            with self.signals(), garbage.paused(), screen.shown(), self.memory_watched():
                 loop.run()
         finally:
             doer.close(0.5)
@@ -297,6 +297,21 @@ class Controller:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def memory_watched(self) -> Iterator[None]:
+        least_bytes = memory.least_limit(self.launch.plan)
+        if least_bytes is None:
+            yield
+            return
+        from pytest_batchgate.workers.memory import MemoryWatch
+
+        watch = MemoryWatch(self.pool.processes_at_work, self.inbox.put, least_bytes)
+        watch.start()
+        try:
+            yield
+        finally:
+            watch.close()
 
     # --- the end ------------------------------------------------------------------
 

@@ -15,10 +15,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGTERM
 
+from pytest_batchgate.core.memory import breach
 from pytest_batchgate.core.model import Command, Gate, GateState
 from pytest_batchgate.core.protocol import CommandEnded, Input, ServiceReady, StopCommand
 from pytest_batchgate.workers import outcome, services
@@ -40,21 +41,12 @@ from pytest_batchgate.workers.process import (
 _LEEWAY_S = 0.2  # for helpers that end with their command, such as multiprocessing's tracker
 _LEFTOVER_GRACE_S = 0.5  # between SIGTERM and SIGKILL to processes that were left behind
 _UNKILLABLE_S = 10.0  # after SIGKILL, before a process is given up
-_FIRST_SAMPLE_S, _LAST_SAMPLE_S = 0.05, 2.0
+_FIRST_SAMPLE_S, _LAST_SAMPLE_S, _LIMIT_SAMPLE_S = 0.05, 2.0, 0.2  # the last with a limit of its memory
 _LEAKED_SHOWN = 20
 
 
 class CannotStartError(Exception):
     """The command cannot be started: the user's mistake or the machine's; the message is the reason."""
-
-
-@dataclass(slots=True)
-class _Stopping:
-    state: GateState
-    reason: str | None
-    kill_at: float  # on the monotonic clock
-    terminated: bool = False
-    killed_at: float | None = None
 
 
 class Attempt:
@@ -85,7 +77,7 @@ class Attempt:
         self._announce = announce
 
         self._lock = threading.Lock()  # over what other threads leave: _stopping, _answer
-        self._stopping: _Stopping | None = None
+        self._stopping: outcome.Stopping | None = None
         self._answer: tuple[str | None] | None = None  # the probe's
         self._waker: Waker | None = None
         self._probe: services.Probe | None = None
@@ -231,6 +223,7 @@ class Attempt:
         assert self._waker is not None
         ready = self._work.ready
         ready_until = time.monotonic() + ready.timeout_s if ready is not None else None
+        limit = self._gate.memory_limit_bytes
         sample_s = _FIRST_SAMPLE_S
         sample_at = time.monotonic() + sample_s
         while True:
@@ -243,7 +236,7 @@ class Attempt:
                 return False
             if now >= sample_at:
                 self._sample(tree)
-                sample_s = min(2 * sample_s, _LAST_SAMPLE_S)
+                sample_s = min(2 * sample_s, _LAST_SAMPLE_S if limit is None else _LIMIT_SAMPLE_S)
                 sample_at = time.monotonic() + sample_s
             marks = [sample_at]
             if ready_until is not None and not self._is_ready and act_at is None:
@@ -297,6 +290,9 @@ class Attempt:
             max(now.rss_bytes, self._peak.rss_bytes),
             max(now.processes, self._peak.processes),
         )
+        too_much = breach(now.rss_bytes, self._gate.memory_limit_bytes)
+        if too_much is not None:
+            self._stop(GateState.FAILED, too_much, 0.0)
 
     # --- after the exit -----------------------------------------------------
 
@@ -379,7 +375,7 @@ class Attempt:
         kill_at = time.monotonic() + max(0.0, grace_s)
         with self._lock:
             if self._stopping is None:
-                self._stopping = _Stopping(state, reason, kill_at)
+                self._stopping = outcome.Stopping(state, reason, kill_at)
             else:
                 self._stopping.kill_at = min(self._stopping.kill_at, kill_at)
             if self._waker is not None:

@@ -105,6 +105,17 @@ def inside(rootdir: Path, relative: str) -> Path | None:
     return target if target == root or root in target.parents else None
 
 
+@dataclass(slots=True)
+class Stopping:
+    """An order to end a command, and how far it has been carried out."""
+
+    state: GateState
+    reason: str | None
+    kill_at: float  # on the monotonic clock
+    terminated: bool = False
+    killed_at: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ReportWatch:
     """A file that a command promises, as it was before the command started."""

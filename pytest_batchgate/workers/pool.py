@@ -241,6 +241,14 @@ class WorkerPool:
         """The same by worker's id."""
         return {handle.id: record for handle, record in self._records()}
 
+    def processes_at_work(self) -> list[tuple[WorkerId, int, str, int]]:
+        """The same with process ids, as far as the processes are on this machine."""
+        return [
+            (handle.id, handle.starting.process.pid, file, index)
+            for handle, (file, index, _) in self._records()
+            if handle.starting.process is not None
+        ]
+
     def _records(self) -> Iterator[tuple[Handle, tuple[str, int, float]]]:
         for handle in list(self._handles.values()):
             record = None if handle.ended or handle.lost else self._record(handle)

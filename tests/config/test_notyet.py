@@ -11,7 +11,6 @@ from pytest_batchgate.config.notyet import NOT_YET_IN_FILE, NOT_YET_IN_GATES
 from pytest_batchgate.core.model import Config, GateName
 
 ASKING = {
-    "memory-limit": "memory-limit: 1GB",
     "cache": "cache: on",
     "inputs": "inputs: []",
 }

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simworld import World
+from simworld import SimTest, World
 
 from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.model import Tests
-from pytest_batchgate.core.protocol import TestsRunning
+from pytest_batchgate.core.protocol import MemoryUsed, TestsRunning
 
 if TYPE_CHECKING:
     from invariants import Watch
-    from simulator import Simulator
+    from simulator import Simulator, SimUnit, SimWorker
 
 # Seconds that messages, the gap between two looks and the kill itself may take on top of a limit.
 SLACK_S = 1.0
+SAMPLE_S = 0.05  # after which the memory of a test is looked at
 
 
 def look(sim: Simulator) -> TestsRunning:
@@ -27,6 +28,12 @@ def look(sim: Simulator) -> TestsRunning:
             if worker.running is not None and not worker.dead
         }
     )
+
+
+def measure(worker: SimWorker, unit: SimUnit, index: int, test: SimTest) -> None:
+    """A sample, if the test still runs."""
+    if worker.running == (unit, index) and not worker.dead:
+        worker.sim.arrive(MemoryUsed(worker.id, (unit.file, index), test.rss_bytes))
 
 
 def limits(world: World) -> dict[str, float]:
@@ -44,6 +51,9 @@ def limits(world: World) -> dict[str, float]:
             mine = [own_s + options.test_spare_s] if own_s else []
             if work.test_timeout_s is not None:
                 mine.append(work.test_timeout_s)
+            limit = world.plan.claims[claim].memory_limit_bytes
+            if limit is not None and file.tests[index].rss_bytes > limit:
+                mine.append(SAMPLE_S)
             if mine:
                 found[collected.nodeid(index)] = min(mine)
     return found
@@ -60,6 +70,11 @@ def check_running(watch: Watch) -> None:
 
 def check_lost(watch: Watch, nodeid: str, outcome: str, reason: str) -> None:
     """Nobody is said to have timed out before its time."""
+    if reason.startswith("memory:"):
+        gate, _ = watch.of_test[nodeid]
+        assert gate is not None
+        assert gate.memory_limit_bytes is not None
+        assert (outcome, watch.limits[nodeid]) == ("failed", SAMPLE_S)
     if not reason.startswith("timed out after") or "timeout)" not in reason:
         return
     assert outcome == "failed"

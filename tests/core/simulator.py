@@ -274,6 +274,8 @@ class SimWorker:
         self.began = self.sim.now
         self.sim.started_running(self, unit.file, index)
         simleaks.note(self, unit.file, test)
+        if test.rss_bytes:
+            self.sim.after(simlimits.SAMPLE_S, lambda: simlimits.measure(self, unit, index, test))
         if not test.hangs:
             self.sim.after(self.sim.delay(test.duration_s), lambda: self.ran(unit, index, test))
 

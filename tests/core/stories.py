@@ -76,7 +76,7 @@ def case(name: str, outcome: str = "passed", duration_s: float = 1.0, **traits: 
     """Keywords are traits, but for what the test itself does: crash, heal, hang, leave processes."""
     own = {
         key: traits.pop(key)
-        for key in ("crashes", "heals_after", "hangs", "timeout_s", "leaves")
+        for key in ("crashes", "heals_after", "hangs", "timeout_s", "leaves", "rss_bytes")
         if key in traits
     }
     constrained = Traits(**traits) if traits else None  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from pytest_batchgate.core.protocol import (
     CollectedFile,
     FileCollected,
     KillWorker,
+    MemoryUsed,
     SpawnWorker,
     TestResult,
     TestsFinished,
@@ -62,6 +63,37 @@ def test_looks_are_as_rare_as_the_shortest_limit_and_nobody_looks_without_one() 
     free = play([suite("unit")], [file("a.py", *names)])
     assert 1 <= len(limited.steps) - len(free.steps) <= 7
     assert free.dispatcher.next_look() is None
+
+
+def test_a_test_that_uses_more_than_its_gate_allows_fails() -> None:
+    """b's test may: it has no limit, nor has the other one, which stays within."""
+    mib = 1024 * 1024
+    gates = [suite("a", paths=["a"], memory_limit_bytes=100 * mib), suite("b", paths=["b"])]
+    files = [
+        file("a/a.py", case("much", rss_bytes=150 * mib), case("less", rss_bytes=90 * mib)),
+        file("b/b.py", case("free", rss_bytes=150 * mib)),
+    ]
+    assert story(play(gates, files, max_restarts=0), only="t") == [
+        "a/a.py::much failed: memory: 150 MiB used, limit 100 MiB",
+        "gw0 ran a/a.py::less: passed",
+        "gw0 ran b/b.py::free: passed",
+    ]
+
+
+def test_an_import_that_uses_too_much_is_a_collection_error() -> None:
+    """The file's gates are those for which it is collected."""
+    plan = build_plan(Config(gates=(suite("unit", memory_limit_bytes=1000),)))
+    dispatcher = Dispatcher(plan, RunOptions(slots=1))
+    (spawn,) = dispatcher.start(0.0).actions
+    assert isinstance(spawn, SpawnWorker)
+    dispatcher.handle(WorkerListed(spawn.worker, ("a.py",)), 0.0)
+    assert dispatcher.handle(MemoryUsed(spawn.worker, ("a.py", -1), 1000), 0.1).actions == ()
+    (kill,) = dispatcher.handle(MemoryUsed(spawn.worker, ("a.py", -1), 3_000_000), 0.2).actions
+    assert isinstance(kill, KillWorker)
+    assert kill.reason == "was ended (memory: 2.9 MiB used, limit 0.0 MiB)"
+    dispatcher.handle(WorkerLost(spawn.worker, ("a.py", -1), kill.reason), 0.3)
+    report = dispatcher.state.gates[plan.order[0]].report()
+    assert report.reason == "1 error during collection"
 
 
 def started(work: Tests) -> tuple[Dispatcher, SpawnWorker, AssignFile]:

@@ -68,6 +68,7 @@ def gates(draw: st.DrawFn, *, mutexes: bool) -> list[Gate]:
                 else (),
                 env=draw(st.sampled_from(({}, {}, {}, {"A": "1"}, {"A": "2"}))),
                 timeout_s=draw(st.sampled_from((1800.0, 1800.0, 1800.0, 1.0))),
+                memory_limit_bytes=draw(st.sampled_from((None, None, 500, 5000))),
                 leaks=draw(st.sampled_from(("warn", "warn", "fail", "ignore"))),
                 retries=draw(st.sampled_from(RETRIES)) if kind != "service" else RETRIES[0],
                 breaker=draw(st.sampled_from((None, None, *BREAKERS)))
@@ -141,6 +142,7 @@ def files(draw: st.DrawFn, config: Config, *, calm: bool) -> list[SimFile]:
                         else None,
                         crashes=not calm and draw(st.integers(0, 40)) == 0,
                         heals_after=draw(st.sampled_from((0, 0, 0, 0, 0, 1, 2, 3))),
+                        rss_bytes=0 if calm else draw(st.sampled_from((0, 0, 0, 0, 0, 1000, 9000))),
                         leaves=draw(st.integers(0, 20)) == 0,
                         hangs=not calm and draw(st.integers(0, 40)) == 0,
                         timeout_s=None if calm else draw(st.sampled_from((None,) * 9 + (0.0, 0.2, 5.0))),
