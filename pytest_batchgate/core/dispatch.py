@@ -160,12 +160,8 @@ class Dispatcher:
                 on_worker_hungry(state, event)
             case WorkerListed():
                 on_worker_listed(state, event)
-            case TestsRunning():
-                limits.on_tests_running(state, event)
-            case MemoryUsed():
-                memory.on_memory_used(state, event)
-            case ProcessesLeft():
-                leaks.on_processes_left(state, event)
+            case TestsRunning() | MemoryUsed() | ProcessesLeft():
+                on_looked(state, event)
             case WorkerEnded(worker):
                 crew.on_worker_ended(state, worker)
             case WorkerLost():
@@ -193,6 +189,16 @@ def expected_spans(plan: Plan, options: RunOptions) -> Mapping[GateName, float]:
                 0.0 if gate.is_service else estimates.commands.get(gate.name, DEFAULT_COMMAND_S)
             )
     return spans
+
+
+def on_looked(state: RunState, event: TestsRunning | MemoryUsed | ProcessesLeft) -> None:
+    """What was found by looking at workers, which say nothing of it themselves."""
+    if isinstance(event, TestsRunning):
+        limits.on_tests_running(state, event)
+    elif isinstance(event, MemoryUsed):
+        memory.on_memory_used(state, event)
+    else:
+        leaks.on_processes_left(state, event)
 
 
 def on_worker_listed(state: RunState, event: WorkerListed) -> None:

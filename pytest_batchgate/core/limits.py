@@ -33,11 +33,13 @@ def shortest_limit(state: RunState) -> float | None:
 
 def note_limits(state: RunState, collected: CollectedFile) -> None:
     """Tests of this file may have shorter limits than all that were known."""
-    for own_s in collected.timeouts.values():
-        limit_s = _with_spare(state, own_s)
-        if limit_s is not None:
-            known_s = state.shortest_limit_s
-            state.shortest_limit_s = limit_s if known_s is None else min(known_s, limit_s)
+    limits = [_with_spare(state, own_s) for own_s in collected.timeouts.values()]
+    mine_s = min((limit_s for limit_s in limits if limit_s is not None), default=None)
+    known_s = state.shortest_limit_s
+    if mine_s is not None and (known_s is None or mine_s < known_s):
+        state.shortest_limit_s = mine_s
+        for worker in state.workers.values():  # the next look was put off for as long as the longer one
+            worker.look_s = min(worker.look_s, state.now)
 
 
 def next_look(state: RunState) -> float | None:

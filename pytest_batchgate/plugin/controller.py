@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.outcomes import Exit
 
-from pytest_batchgate.core import leaks, memory
+from pytest_batchgate.core import leaks
 from pytest_batchgate.core.bus import Bus, Subscriber
 from pytest_batchgate.core.dispatch import Dispatcher
 from pytest_batchgate.core.events import Noticed, RunFinished
@@ -34,6 +34,7 @@ from pytest_batchgate.plugin.doing import Doer
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.plugin.listing import Listing
 from pytest_batchgate.plugin.screen import Screen
+from pytest_batchgate.plugin.watching import memory_watched
 from pytest_batchgate.report.plain import NAME as PLAIN
 from pytest_batchgate.report.plain import PlainReport
 from pytest_batchgate.report.words import plural
@@ -171,7 +172,8 @@ class Controller:
         for text in self.crewing.notices:
             self.bus.publish(Noticed(0.0, text))
         try:
-            with self.signals(), garbage.paused(), screen.shown(), self.memory_watched():
+            watched = memory_watched(self.launch.plan, self.pool, self.inbox.put)
+            with self.signals(), garbage.paused(), screen.shown(), watched:
                 loop.run()
         finally:
             doer.close(0.5)
@@ -297,21 +299,6 @@ class Controller:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-    @contextlib.contextmanager
-    def memory_watched(self) -> Iterator[None]:
-        least_bytes = memory.least_limit(self.launch.plan)
-        if least_bytes is None:
-            yield
-            return
-        from pytest_batchgate.workers.memory import MemoryWatch
-
-        watch = MemoryWatch(self.pool.processes_at_work, self.inbox.put, least_bytes)
-        watch.start()
-        try:
-            yield
-        finally:
-            watch.close()
 
     # --- the end ------------------------------------------------------------------
 

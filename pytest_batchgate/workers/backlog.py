@@ -152,7 +152,7 @@ class Backlog(Generic[T]):
             return not job.recalled
 
     def reported(self, unit: WorkUnit[T]) -> bool:
-        """One test of the unit has been reported, or given back after it was taken; True if it was the last."""
+        """One test that was taken has been reported, or was given back; True if it was the unit's last."""
         with self.changed:
             unit.taken -= 1
             return not unit.jobs and unit.taken == 0

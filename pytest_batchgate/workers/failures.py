@@ -48,7 +48,8 @@ class Failures:
 
     def are_enough(self) -> bool:
         """Whether no further test may begin."""
-        return sum(self._all.unpack_from(self._view)) >= self._most
+        counted: int = sum(self._all.unpack_from(self._view))
+        return counted >= self._most
 
     @property
     def words(self) -> str:

@@ -308,9 +308,7 @@ class WorkerPool:
             self._drop(handle)
         elif process is not None and process.poll() is None:
             name = f"batchgate-end-{handle.name}"
-            threading.Thread(
-                target=_end, args=(process.pid, first, grace_s), name=name, daemon=True
-            ).start()
+            threading.Thread(target=_end, args=(process.pid, first, grace_s), name=name, daemon=True).start()
 
     def _drop(self, handle: Handle) -> None:
         """End it at once, even if it is not up yet; its loss is told without waiting for it."""

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 # Seconds that messages, the gap between two looks and the kill itself may take on top of a limit.
 SLACK_S = 1.0
-SAMPLE_S = 0.05  # after which the memory of a test is looked at
+SAMPLE_S = 0.05  # after which the memory of a test is looked at for the first time
+HANG_S = 40.0
 
 
 def look(sim: Simulator) -> TestsRunning:
@@ -30,10 +31,15 @@ def look(sim: Simulator) -> TestsRunning:
     )
 
 
-def measure(worker: SimWorker, unit: SimUnit, index: int, test: SimTest) -> None:
-    """A sample, if the test still runs."""
-    if worker.running == (unit, index) and not worker.dead:
-        worker.sim.arrive(MemoryUsed(worker.id, (unit.file, index), test.rss_bytes))
+def sample(worker: SimWorker, unit: SimUnit, index: int, test: SimTest, after_s: float = SAMPLE_S) -> None:
+    """Measure it again and again while it runs: of a new file the first sample may come too early."""
+
+    def measure() -> None:
+        if worker.running == (unit, index) and not worker.dead:
+            worker.sim.arrive(MemoryUsed(worker.id, (unit.file, index), test.rss_bytes))
+            sample(worker, unit, index, test, 2 * after_s)
+
+    worker.sim.after(after_s, measure)
 
 
 def limits(world: World) -> dict[str, float]:

@@ -275,8 +275,10 @@ class SimWorker:
         self.sim.started_running(self, unit.file, index)
         simleaks.note(self, unit.file, test)
         if test.rss_bytes:
-            self.sim.after(simlimits.SAMPLE_S, lambda: simlimits.measure(self, unit, index, test))
-        if not test.hangs:
+            simlimits.sample(self, unit, index, test)
+        if test.hangs:
+            self.sim.after(simlimits.HANG_S, lambda: self.ran(unit, index, test))
+        else:
             self.sim.after(self.sim.delay(test.duration_s), lambda: self.ran(unit, index, test))
 
     def ran(self, unit: SimUnit, index: int, test: SimTest) -> None:

@@ -27,7 +27,7 @@ class SimTest:
     traits: Traits | None = None
     crashes: bool = False
     heals_after: int = 0  # attempts that fail (or crash) before one ends in ``outcome``
-    hangs: bool = False  # nothing but a kill ends it
+    hangs: bool = False  # for so long that nothing but a kill ends it in time
     timeout_s: float | None = None  # by a marker
     rss_bytes: int = 0  # while it runs
     leaves: bool = False  # a process that outlives its worker

@@ -59,9 +59,7 @@ def suite(
     **more: object,
 ) -> Gate:
     """By ``paths``, else every test of the run."""
-    work = Tests(
-        paths=tuple(paths), rest=not paths, max_workers=max_workers, test_timeout_s=test_timeout_s
-    )
+    work = Tests(paths=tuple(paths), rest=not paths, max_workers=max_workers, test_timeout_s=test_timeout_s)
     return Gate(name=GateName(name), work=work, needs=tuple(map(GateName, needs)), **more)  # type: ignore[arg-type]
 
 

@@ -19,12 +19,12 @@ def test_the_gate_ends_with_its_workers_and_fails_before_others_build_on_it() ->
         "0 spawn gw0",
         "0 gw0 collects a.py",
         "0 unit starts",
-        "0 gw0 finishes",
         "1 gw0 ran a.py::x: passed",
+        "1 gw0 finishes",
         "2 gw0 ran a.py::y: passed",
+        "2 gw0 ended",
         "2 unit failed: left processes behind: sleep 9 (pid 7) of a.py::x",
         "2 deploy skipped: needs unit, which failed",
-        "2 gw0 ended",
     ]
 
 

@@ -26,8 +26,8 @@ from pytest_batchgate.core.state import RunOptions
 
 def test_a_test_over_its_gates_limit_fails_and_the_rest_runs_elsewhere() -> None:
     """gw0: x, hang, y.  No restart is charged: with none allowed the rest still runs."""
-    tests = ["x", case("hang", hangs=True), case("hang2", hangs=True), "y"]
-    run = play([suite("unit", test_timeout_s=5.0)], [file("a.py", *tests)], max_restarts=0)
+    tests = file("a.py", "x", case("hang", hangs=True), case("hang2", hangs=True), "y")
+    run = play([suite("unit", test_timeout_s=5.0)], [tests], max_restarts=0)
     assert story(run, times=True, only="t") == [
         "1 gw0 ran a.py::x: passed",
         "6.02 a.py::hang failed: timed out after 5 s (test-timeout)",

@@ -50,6 +50,24 @@ def test_timeout_by_thread(tmp_path: Path) -> None:
     assert "ended with exit code 1" in ran.out
 
 
+def test_timeout_of_a_test_that_is_stopped(tmp_path: Path) -> None:
+    """pytest-timeout cannot end it; the run does, a few seconds later, by option and by marker."""
+    repo = Home(tmp_path, "timeout")
+    stopped = "os.kill(os.getpid(), signal.SIGSTOP)"
+    text = f"""
+    import os, pytest, signal
+    def test_stopped(): {stopped}
+    @pytest.mark.timeout(0.4)
+    def test_marked(): {stopped}
+    def test_after(): pass
+    """
+    repo.files(test_a=text)
+    ran = repo.gates("--timeout=0.6")
+    assert (ran.code, ran.counts) == (1, "2 failed, 1 passed"), ran
+    assert "timed out after 0.6 s (timeout)" in ran.out
+    assert "timed out after 0.4 s (timeout)" in ran.out
+
+
 def test_session_timeout(tmp_path: Path) -> None:
     """It ends the session after the test that passed it."""
     repo = Home(tmp_path, "timeout")

@@ -1,4 +1,4 @@
-"""After what stops a run, or a gate, not one more test of it begins: neither elsewhere nor the announced one."""
+"""After what stops a run, or a gate, not one more test of it begins: not even one that was announced."""
 
 from __future__ import annotations
 
