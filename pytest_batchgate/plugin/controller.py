@@ -6,12 +6,10 @@ import contextlib
 import importlib
 import queue
 import shutil
-import signal
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +32,7 @@ from pytest_batchgate.plugin.doing import Doer
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.plugin.listing import Listing
 from pytest_batchgate.plugin.screen import Screen
-from pytest_batchgate.plugin.watching import memory_watched
+from pytest_batchgate.plugin.watching import memory_watched, signals_heeded
 from pytest_batchgate.report.plain import NAME as PLAIN
 from pytest_batchgate.report.plain import PlainReport
 from pytest_batchgate.report.words import plural
@@ -173,7 +171,7 @@ class Controller:
             self.bus.publish(Noticed(0.0, text))
         try:
             watched = memory_watched(self.launch.plan, self.pool, self.inbox.put)
-            with self.signals(), garbage.paused(), screen.shown(), watched:
+            with signals_heeded(self.inbox.put, self.crewing), garbage.paused(), screen.shown(), watched:
                 loop.run()
         finally:
             doer.close(0.5)
@@ -275,30 +273,6 @@ class Controller:
         with contextlib.suppress(OSError):
             self.run_dir.mkdir(mode=0o700, exist_ok=True)
         return self.run_dir
-
-    @contextlib.contextmanager
-    def signals(self) -> Iterator[None]:
-        """Ctrl-C, SIGTERM and SIGHUP end the run in order; a second one ends it at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        seen: list[int] = []
-
-        def on_signal(number: int, _frame: object) -> None:
-            seen.append(number)
-            name = signal.Signals(number).name
-            self.inbox.put(StopAsked("interrupted", name, 2))
-            self.crewing.interrupt(at_once=len(seen) > 1)
-
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            numbers.append(signal.SIGHUP)
-        before = {number: signal.signal(number, on_signal) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     # --- the end ------------------------------------------------------------------
 
