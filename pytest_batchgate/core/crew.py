@@ -8,7 +8,8 @@ from pytest_batchgate.core import constraints, realms
 from pytest_batchgate.core.agreed import IN_COLLECTION
 from pytest_batchgate.core.events import Noticed, WorkerStarted, WorkerStopped
 from pytest_batchgate.core.gating import recall_unit
-from pytest_batchgate.core.ledger import OUT, FileRun, Realm
+from pytest_batchgate.core.ledger import OUT, Realm
+from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import GateState
 from pytest_batchgate.core.protocol import (
     CollectedFile,
@@ -124,10 +125,24 @@ def _carry_out(state: RunState, worker: WorkerRun, doom: Doom) -> None:
     """Fail the test for whose sake the worker was killed, unless it ended in the last moment."""
     culprit = _culprit(list(worker.units.values()), (doom.file, doom.index))
     if culprit is not None:
-        _end_running(state, worker, *culprit, doom.reason, GateState.TIMED_OUT)
-    elif doom.late:
+        how = GateState.FAILED if doom.memory else GateState.TIMED_OUT
+        run = _end_running(state, worker, *culprit, doom.reason, how)
+        if doom.memory and run is not None:
+            run.over = run.over or doom.reason
+    elif doom.late is not None:
+        _charge_late(state, worker, doom.file, doom.index, doom.late)
+
+
+def _charge_late(state: RunState, worker: WorkerRun, name: str, index: int, words: str) -> None:
+    """Fail the gate of a test that was over before its worker was killed on its behalf."""
+    collected = worker.realm.files[name].collected
+    assert collected is not None
+    run = state.run_of(collected.gates[index])
+    if run is not None and not run.ended:
+        run.trouble = run.trouble or words
+    else:
         state.late_errors += 1
-        state.tell(Noticed(state.now, f"{worker.name}: the teardown of session fixtures {doom.reason}"))
+    state.tell(Noticed(state.now, f"{worker.name}: {words}"))
 
 
 def _blame(state: RunState, worker: WorkerRun, unit: Unit, index: int, reason: str) -> None:
@@ -158,26 +173,22 @@ def _blame(state: RunState, worker: WorkerRun, unit: Unit, index: int, reason: s
 
 def _end_running(
     state: RunState, worker: WorkerRun, unit: Unit, index: int, words: str, how: GateState
-) -> None:
-    """Fail the test that ended with its worker, or let it be tried again."""
+) -> GateRun | None:
+    """Fail the test that ended with its worker, or let it be tried again (None).  Returns its gate."""
+    file = unit.file
+    assert file.collected is not None
     unit.out.discard(index)
     tell_lost(state, unit, [index], words)
-    if not _tried_again(state, unit.file, index, words, worker.name, how):
-        unit.file.tried.pop(index, None)
-        realms.lose(state, unit.file, index, "failed", reason=words, worker=worker.name)
-
-
-def _tried_again(
-    state: RunState, file: FileRun, index: int, words: str, worker: str, how: GateState
-) -> bool:
-    assert file.collected is not None
     run = state.run_of(file.collected.gates[index])
-    if run is None or not run.gate.retries.count:
-        return False
-    from pytest_batchgate.core.retesting import try_again
+    if run is not None and run.gate.retries.count:
+        from pytest_batchgate.core.retesting import try_again
 
-    result = TestResult(index, "failed", 0.0, None, words)
-    return try_again(state, run, file, result, worker, died=how)
+        result = TestResult(index, "failed", 0.0, None, words)
+        if try_again(state, run, file, result, worker.name, died=how):
+            return None
+    file.tried.pop(index, None)
+    realms.lose(state, file, index, "failed", reason=words, worker=worker.name)
+    return run
 
 
 def tell_lost(state: RunState, unit: Unit, indexes: Iterable[int], text: str) -> None:

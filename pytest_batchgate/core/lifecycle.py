@@ -56,6 +56,7 @@ class GateRun:
     remaining: int = 0  # collected tests that have not reported
     uncollected: int = 0  # files of its realm that may hold its tests
     collect_errors: int = 0
+    over: str | None = None  # how a test of it used more memory than it may
     leaked: list[str] = field(default_factory=list)  # what its tests left running, where that fails it
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     flaky: int = 0  # tests that passed, and had not at first

@@ -69,8 +69,10 @@ def on_tests_running(state: RunState, event: TestsRunning) -> None:
         if since_s < limit_s:
             worker.look_s = state.now + limit_s - since_s
         else:
-            late = worker.realm.files[name].state[index] >= DONE
-            worker.doom = Doom(name, index, words, late)
+            # Of a test that was reported before, what runs on its behalf is a session fixture's teardown.
+            done = worker.realm.files[name].state[index] >= DONE
+            late = f"the teardown of session fixtures {words}" if done else None
+            worker.doom = Doom(name, index, words, late=late)
             kill_worker(state, worker.id, grace_s, words)
 
 

@@ -30,7 +30,10 @@ def _mib(size: int) -> str:
 
 
 def on_memory_used(state: RunState, event: MemoryUsed) -> None:
-    """End a worker that uses more than the gate of its running test allows; that test fails."""
+    """End a worker that uses more than the gate of its running test allows; that test fails.
+
+    If it has ended since it was looked at, its gate does: short tests must not slip through.
+    """
     worker = state.workers.get(event.worker)
     if worker is None or worker.killed:
         return
@@ -46,7 +49,10 @@ def on_memory_used(state: RunState, event: MemoryUsed) -> None:
     if index == IN_COLLECTION:
         kill_worker(state, worker.id, LEAST_GRACE_S, f"was ended ({words})")
     else:
-        worker.doom = Doom(name, index, words)
+        collected = worker.realm.files[name].collected
+        assert collected is not None
+        late = f"{words} in {collected.nodeid(index)}"
+        worker.doom = Doom(name, index, words, memory=True, late=late)
         kill_worker(state, worker.id, LEAST_GRACE_S, words)
 
 

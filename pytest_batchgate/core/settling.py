@@ -113,7 +113,8 @@ def _verdict_of_tests(state: RunState, run: GateRun) -> tuple[GateState, str | N
         return GateState.FAILED, f"{run.collect_errors} error{plural} during collection"
     failed = run.counts["failed"] + run.counts["error"]
     if failed:
-        return GateState.FAILED, f"{failed} of {run.seen + run.remaining} tests failed"
+        words = f"{failed} of {run.seen + run.remaining} tests failed"
+        return GateState.FAILED, words if run.over is None else f"{words} ({run.over})"
     if run.flaky:
         words = f"{run.flaky} test{'s' if run.flaky > 1 else ''} passed on a retry"
         if work.fail_on_flaky:

@@ -79,7 +79,8 @@ class Doom:
     file: str
     index: int
     reason: str
-    late: bool = False  # it was reported before: what ran on its behalf is a session fixture's teardown
+    memory: bool = False  # the reason is the gate's, too
+    late: str | None = None  # what is said if it had ended before; None: then nobody is to blame
 
 
 @dataclass(slots=True, eq=False)

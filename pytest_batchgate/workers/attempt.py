@@ -341,6 +341,9 @@ class Attempt:
                 outputs = outcome.read_outputs(self._outputs)
             except OutputError as malformed:
                 problems.append(str(malformed))
+            too_much = breach(exit_.peak_rss_bytes, self._gate.memory_limit_bytes)
+            if too_much is not None:  # it came and went between two looks
+                problems.append(too_much)
             if leaked and self._gate.leaks == "fail":
                 problems.append(f"left processes behind: {', '.join(leaked)}")
             if problems:

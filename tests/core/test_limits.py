@@ -5,7 +5,7 @@ from __future__ import annotations
 from stories import case, file, play, story, suite
 
 from pytest_batchgate.core.dispatch import Dispatcher
-from pytest_batchgate.core.model import Config, Tests
+from pytest_batchgate.core.model import Config
 from pytest_batchgate.core.plan import build_plan
 from pytest_batchgate.core.protocol import (
     AssignFile,
@@ -73,11 +73,14 @@ def test_a_test_that_uses_more_than_its_gate_allows_fails() -> None:
         file("a/a.py", case("much", rss_bytes=150 * mib), case("less", rss_bytes=90 * mib)),
         file("b/b.py", case("free", rss_bytes=150 * mib)),
     ]
-    assert story(play(gates, files, max_restarts=0), only="t") == [
+    run = play(gates, files, max_restarts=0)
+    assert story(run, only="t") == [
         "a/a.py::much failed: memory: 150 MiB used, limit 100 MiB",
         "gw0 ran a/a.py::less: passed",
         "gw0 ran b/b.py::free: passed",
     ]
+    words = "1 of 2 tests failed (memory: 150 MiB used, limit 100 MiB)"
+    assert [run.watch.reports[name].reason for name in ("a", "b")] == [words, None]
 
 
 def test_an_import_that_uses_too_much_is_a_collection_error() -> None:
@@ -96,9 +99,22 @@ def test_an_import_that_uses_too_much_is_a_collection_error() -> None:
     assert report.reason == "1 error during collection"
 
 
-def started(work: Tests) -> tuple[Dispatcher, SpawnWorker, AssignFile]:
+def test_a_short_test_does_not_slip_through_with_too_much_memory() -> None:
+    """x was measured, and has ended when that is heard of: its gate fails, y is run elsewhere."""
+    dispatcher, spawn, assign = started(memory_limit_bytes=1000)
+    dispatcher.handle(TestsFinished(spawn.worker, assign.unit, (TestResult(0, "passed", 0.1),)), 1.0)
+    (kill,) = dispatcher.handle(MemoryUsed(spawn.worker, ("a.py", 0), 50_000_000), 1.0).actions
+    assert isinstance(kill, KillWorker)
+    step = dispatcher.handle(WorkerLost(spawn.worker, ("a.py", 1), "killed"), 1.1)
+    assert "memory: 48 MiB used, limit 0.0 MiB in a.py::x" in str(step.events)
+    run = dispatcher.state.gates[dispatcher.state.plan.order[0]]
+    assert (run.counts["passed"], run.counts["failed"], run.remaining) == (1, 0, 1)
+    assert run.trouble == "memory: 48 MiB used, limit 0.0 MiB in a.py::x"
+
+
+def started(**limits: float) -> tuple[Dispatcher, SpawnWorker, AssignFile]:
     """One worker with one file of two tests, both of them out."""
-    plan = build_plan(Config(gates=(suite("unit", test_timeout_s=work.test_timeout_s),)))
+    plan = build_plan(Config(gates=(suite("unit", **limits),)))  # type: ignore[arg-type]
     dispatcher = Dispatcher(plan, RunOptions(slots=1))
     (spawn,) = dispatcher.start(0.0).actions
     assert isinstance(spawn, SpawnWorker)
@@ -111,7 +127,7 @@ def started(work: Tests) -> tuple[Dispatcher, SpawnWorker, AssignFile]:
 
 def test_one_that_ends_in_the_last_moment_is_not_blamed_nor_is_its_successor() -> None:
     """The order to kill and the report cross: y, which ran then, runs again elsewhere."""
-    dispatcher, spawn, assign = started(Tests(test_timeout_s=2.0))
+    dispatcher, spawn, assign = started(test_timeout_s=2.0)
     step = dispatcher.handle(TestsRunning({spawn.worker: ("a.py", 0, 2.0)}), 2.0)
     assert step.actions == (KillWorker(spawn.worker, 1.0, "timed out after 2 s (test-timeout)"),)
     assert dispatcher.handle(TestsRunning({spawn.worker: ("a.py", 0, 2.5)}), 2.5).actions == ()
@@ -125,7 +141,7 @@ def test_one_that_ends_in_the_last_moment_is_not_blamed_nor_is_its_successor() -
 
 def test_a_session_fixture_that_hangs_in_its_teardown_fails_the_run() -> None:
     """All tests have been reported; what runs on behalf of the last one is ended, and counted."""
-    dispatcher, spawn, assign = started(Tests(test_timeout_s=2.0))
+    dispatcher, spawn, assign = started(test_timeout_s=2.0)
     both = (TestResult(0, "passed", 0.1), TestResult(1, "passed", 0.1))
     dispatcher.handle(TestsFinished(spawn.worker, assign.unit, both), 1.0)
     dispatcher.handle(UnitFinished(spawn.worker, assign.unit), 1.0)

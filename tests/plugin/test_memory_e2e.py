@@ -33,6 +33,7 @@ max-worker-restarts: 0
 gates:
   one: {run: PY holds.py 260, memory-limit: 200MiB}
   two: {run: {shell: "PY holds.py 120 & exec setsid --wait PY holds.py 120"}, memory-limit: 200MiB, grace: 1s}
+  brief: {run: PY -c "held = b'x' * (260 << 20)", memory-limit: 200MiB}
   less: {run: PY -c "held = b'x' * (60 << 20)", memory-limit: 200MiB}
   unit: {tests: true, memory-limit: 200MiB}
 """
@@ -44,14 +45,15 @@ def test_what_uses_more_than_it_may_is_ended(tmp_path: Path) -> None:
     began = time.monotonic()
     result = repo.run("--batch-workers=2")
     assert time.monotonic() - began < 45, result.out
-    states = {"one": "failed", "two": "failed", "less": "passed", "unit": "failed"}
+    states = {"one": "failed", "two": "failed", "brief": "failed", "less": "passed", "unit": "failed"}
     passed = dict.fromkeys(("test_before", "test_within", "test_after"), "passed")
     result.expect(1, states, test_own="failed", test_of_a_child="failed", **passed)
     for name in ("test_own", "test_of_a_child"):
         assert "memory: " in result.texts[name]
         assert "limit 200 MiB" in result.texts[name]
-    for name in ("one", "two"):
+    for name in ("one", "two", "brief"):
         assert re.search(rf"\] {name} +failed .*: memory: \d+ MiB used, limit 200 MiB", result.out), (
             result.out
         )
+    assert "2 of 5 tests failed (memory: " in result.out
     assert leftovers(tmp_path) == []
