@@ -36,16 +36,19 @@ def awaits_workers(state: RunState, run: GateRun) -> bool:
 
 
 def on_processes_left(state: RunState, event: ProcessesLeft) -> None:
-    """Charge each to the gate whose test started it; what has lost its name, to all it may be of."""
+    """Charge each to the gate whose test started it; what has lost its name, to all it may be of.
+
+    A worker that died could not tear its fixtures down: that is told, and no leak of its tests.
+    """
     worker = state.workers.get(event.worker)
-    if worker is None:
+    if worker is None or worker.killed:
         return
     told = []
     for left in event.left:
         run = state.gates.get(GateName(left.gate)) if left.gate is not None else None
         served = [state.run_of(claim) for claim in sorted(worker.served)]
         runs = [run] if run is not None and run.claim is not None else [each for each in served if each]
-        failing = [each for each in runs if each.gate.leaks == "fail" and not each.ended]
+        failing = [each for each in runs if each.gate.leaks == "fail" and not each.ended and event.orderly]
         for each in failing:
             each.leaked.append(left.words)
         if not failing and any(each.gate.leaks != "ignore" for each in runs):

@@ -163,10 +163,14 @@ class MemoryUsed:
 
 @dataclass(frozen=True, slots=True)
 class ProcessesLeft:
-    """The worker's process is gone, and these were not.  WorkerEnded or WorkerLost follows."""
+    """The worker's process is gone, and these were not.  WorkerEnded or WorkerLost follows.
+
+    ``orderly``: it had finished its session; else they may be fixtures that nobody could tear down.
+    """
 
     worker: WorkerId
     left: tuple[Leftover, ...]
+    orderly: bool = True
 
 
 @dataclass(frozen=True, slots=True)

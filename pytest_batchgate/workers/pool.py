@@ -204,7 +204,7 @@ class WorkerPool:
         if handle is None or handle.lost:
             return
         if arrival.left:
-            yield ProcessesLeft(handle.id, arrival.left)
+            yield ProcessesLeft(handle.id, arrival.left, orderly=handle.ended)
         if handle.ended:
             if handle.leaving and arrival.data is None:
                 handle.leaving = False

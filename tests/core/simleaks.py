@@ -30,7 +30,7 @@ def tell(worker: SimWorker) -> None:
         gate, _ = worker.sim.watch.of_test[nodeid]
         name = None if nameless or gate is None else str(gate.name)
         left.append(Leftover(what="sleep 9 (pid 7)", gate=name, test=None if nameless else nodeid))
-    worker.send(ProcessesLeft(worker.id, tuple(left)))
+    worker.send(ProcessesLeft(worker.id, tuple(left), orderly=not worker.lost))
 
 
 def check(watch: Watch, report: GateReport) -> None:
@@ -41,6 +41,7 @@ def check(watch: Watch, report: GateReport) -> None:
     mine = [
         nodeid
         for worker in watch.sim.workers.values()
+        if not worker.lost
         for nodeid in worker.left
         if watch.of_test[nodeid][0] is gate
     ]

@@ -75,6 +75,7 @@ class SimWorker:
         self.id = spawn.worker
         self.spawn = spawn
         self.dead = False
+        self.lost = False  # dead, and not by the end of its session
         self.listed = False
         self.units: dict[UnitId, SimUnit] = {}
         self.items: deque[tuple[SimUnit, int]] = deque()
@@ -112,7 +113,7 @@ class SimWorker:
             running = (self.running[0].file, self.running[1])
         elif running is None and self.collecting is not None:
             running = (self.collecting.file, -1)
-        self.dead = True
+        self.dead = self.lost = True
         self.sim.stopped_running(self)
         simleaks.tell(self)
         self.send(WorkerLost(self.id, running, reason))

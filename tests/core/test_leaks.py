@@ -47,6 +47,18 @@ def test_a_worker_goes_when_a_gate_has_to_know_and_another_takes_the_rest() -> N
     assert sum(line == "spawn gw0" for line in story(run)) <= 2
 
 
+def test_what_a_dead_worker_leaves_is_told_and_charged_to_nobody() -> None:
+    """It may be a session fixture's.  One that is killed for its test's time leaves nothing to tell of."""
+    crash = [file("a.py", case("x", leaves=True), case("dies", crashes=True))]
+    run = play([suite("unit", leaks="fail")], crash)
+    assert run.watch.reports["unit"].reason == "1 of 2 tests failed"
+    assert "notice: tests left processes behind" in str(story(run))
+    hang = [file("a.py", case("x", leaves=True), case("hangs", hangs=True))]
+    run = play([suite("unit", leaks="fail", test_timeout_s=1.0)], hang)
+    assert run.watch.reports["unit"].reason == "1 of 2 tests failed"
+    assert "left" not in str(story(run))
+
+
 def test_failures_and_leaks_are_both_told() -> None:
     run = play([suite("unit", leaks="fail")], [file("a.py", case("x", "failed", leaves=True))])
     reason = run.watch.reports["unit"].reason
