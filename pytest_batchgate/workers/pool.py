@@ -304,7 +304,7 @@ class WorkerPool:
             return
         handle.doom = handle.doom or reason
         process = handle.starting.process
-        # Without a process here it cannot be sent a signal; one for its fixtures' sake is left to end by itself.
+        # Without a process here it cannot be signalled; where its fixtures are to go it ends by itself.
         if grace_s <= 0 or (process is None and (first is signal.SIGTERM or not handle.up)):
             self._drop(handle)
         elif process is not None and process.poll() is None:

@@ -277,7 +277,7 @@ class SimWorker:
         simleaks.note(self, unit.file, test)
         if test.rss_bytes:
             simlimits.sample(self, unit, index, test)
-        if test.hangs:
+        if test.hangs and test.fails_at(unit.attempts.get(index, 1)):
             self.sim.after(simlimits.HANG_S, lambda: self.ran(unit, index, test))
         else:
             self.sim.after(self.sim.delay(test.duration_s), lambda: self.ran(unit, index, test))
@@ -286,7 +286,7 @@ class SimWorker:
         if self.dead:
             return
         attempt = unit.attempts.get(index, 1)
-        if test.crashes and (not test.heals_after or attempt <= test.heals_after):
+        if test.crashes and test.fails_at(attempt):
             self.die("signal 9")
             return
         self.running = None

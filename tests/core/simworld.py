@@ -26,11 +26,15 @@ class SimTest:
     labels: frozenset[str] = frozenset()
     traits: Traits | None = None
     crashes: bool = False
-    heals_after: int = 0  # attempts that fail (or crash) before one ends in ``outcome``
+    heals_after: int = 0  # attempts that fail (or crash, or hang) before one ends in ``outcome``
     hangs: bool = False  # for so long that nothing but a kill ends it in time
     timeout_s: float | None = None  # by a marker
     rss_bytes: int = 0  # while it runs
     leaves: bool = False  # a process that outlives its worker
+
+    def fails_at(self, attempt: int) -> bool:
+        """Whether a test that crashes or hangs does so in this attempt, from 1."""
+        return not self.heals_after or attempt <= self.heals_after
 
 
 @dataclass(kw_only=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from stories import case, file, play, story, suite
 
 from pytest_batchgate.core.dispatch import Dispatcher
-from pytest_batchgate.core.model import Config
+from pytest_batchgate.core.model import Config, Retries
 from pytest_batchgate.core.plan import build_plan
 from pytest_batchgate.core.protocol import (
     AssignFile,
@@ -36,6 +37,31 @@ def test_a_test_over_its_gates_limit_fails_and_the_rest_runs_elsewhere() -> None
     ]
     assert run.watch.reports["unit"].reason == "2 of 4 tests failed"
     assert run.dispatcher.state.restarts == 0
+
+
+@pytest.mark.parametrize("on", [("timed-out",), ("failed", "crashed")])
+def test_a_test_that_timed_out_is_tried_again_where_the_gate_says_so(on: tuple[str, ...]) -> None:
+    retries = Retries(count=1, delay_s=2.0, jitter=False, on=on)
+    tests = file("a.py", case("hang", hangs=True, heals_after=1), "x")
+    run = play([suite("unit", test_timeout_s=5.0, retries=retries)], [tests])
+    again = [
+        "gw0 will retry a.py::hang: attempt 1 of 2 timed-out, pause 2",
+        "gw0 ran a.py::x: passed",
+        "gw0 ran a.py::hang: passed",
+    ]
+    failed = ["a.py::hang failed: timed out after 5 s (test-timeout)", "gw0 ran a.py::x: passed"]
+    assert story(run, only="t") == (again if "timed-out" in on else failed)
+
+
+def test_too_much_memory_is_tried_again_as_a_failure() -> None:
+    gate = suite("unit", memory_limit_bytes=1000, retries=Retries(count=1, delay_s=1.0, on=("failed",)))
+    run = play([gate], [file("a.py", case("much", rss_bytes=2000))])
+    assert [line.partition(":")[0] for line in story(run, only="t")] == [
+        "gw0 will retry a.py",
+        "a.py",
+    ]
+    words = "1 of 1 tests failed (memory: 0.0 MiB used, limit 0.0 MiB)"
+    assert run.watch.reports["unit"].reason == words
 
 
 def test_a_marker_counts_before_the_option_and_the_shorter_of_marker_and_gate() -> None:

@@ -28,7 +28,7 @@ RETRIES = (
     Retries(),
     Retries(count=1, delay_s=0.0),
     Retries(count=2, delay_s=0.3, max_delay_s=0.5),
-    Retries(count=1, on=("timed-out",)),
+    Retries(count=1, delay_s=0.1, on=("timed-out",)),
     Retries(count=1, match="no such words"),
 )
 BREAKERS = (
