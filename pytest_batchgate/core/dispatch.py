@@ -8,7 +8,6 @@ are through are ended (`gating.settle`), waiting tests look at their targets
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,15 +20,14 @@ from pytest_batchgate.core import (
     gating,
     leaks,
     limits,
-    memory,
     realms,
     settling,
 )
 from pytest_batchgate.core.distribute import await_collection
 from pytest_batchgate.core.events import Event, FilesListed, RunStarted, TestsWereRun
-from pytest_batchgate.core.ledger import DEFAULT_COMMAND_S, DEFAULT_FILE_S, DONE, DONE_AS, OUT, FileRun
+from pytest_batchgate.core.ledger import DONE, DONE_AS, OUT, FileRun
 from pytest_batchgate.core.lifecycle import GateRun
-from pytest_batchgate.core.model import GateName, GateState, Tests
+from pytest_batchgate.core.model import GateState, Tests
 from pytest_batchgate.core.plan import Plan, remaining_path
 from pytest_batchgate.core.protocol import (
     Action,
@@ -83,7 +81,7 @@ class Dispatcher:
             )
             for gate in plan.gates
         }
-        spans = expected_spans(plan, options)
+        spans = options.expected_spans(plan)
         paths = remaining_path(plan, spans)
         self.state = RunState(
             plan=plan,
@@ -176,27 +174,14 @@ class Dispatcher:
                 pass
 
 
-def expected_spans(plan: Plan, options: RunOptions) -> Mapping[GateName, float]:
-    """Expected seconds of each gate, for ranking only: recorded, else a round guess."""
-    estimates = options.estimates
-    spans = {}
-    for gate in plan.gates:
-        if isinstance(gate.work, Tests):
-            total_s = sum(estimates.files.values()) or DEFAULT_FILE_S * 5
-            spans[gate.name] = total_s / max(options.slots, 1)
-        else:
-            spans[gate.name] = (
-                0.0 if gate.is_service else estimates.commands.get(gate.name, DEFAULT_COMMAND_S)
-            )
-    return spans
-
-
 def on_looked(state: RunState, event: TestsRunning | MemoryUsed | ProcessesLeft) -> None:
     """What was found by looking at workers, which say nothing of it themselves."""
     if isinstance(event, TestsRunning):
         limits.on_tests_running(state, event)
     elif isinstance(event, MemoryUsed):
-        memory.on_memory_used(state, event)
+        from pytest_batchgate.core.memory import on_memory_used  # few gates have such a limit
+
+        on_memory_used(state, event)
     else:
         leaks.on_processes_left(state, event)
 

@@ -5,17 +5,10 @@ from __future__ import annotations
 from pytest_batchgate.core.agreed import IN_COLLECTION, NO_GATE
 from pytest_batchgate.core.gating import kill_worker
 from pytest_batchgate.core.limits import LEAST_GRACE_S
-from pytest_batchgate.core.plan import Plan
 from pytest_batchgate.core.protocol import MemoryUsed
 from pytest_batchgate.core.state import Doom, RunState, WorkerRun
 
 _MIB = 1024 * 1024
-
-
-def least_limit(plan: Plan) -> int | None:
-    """The smallest limit of a tests gate, in bytes: workers below it need no word.  None without one."""
-    limits = [gate.memory_limit_bytes for gate in plan.gates if gate.kind == "tests"]
-    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def breach(used_bytes: int, limit_bytes: int | None) -> str | None:

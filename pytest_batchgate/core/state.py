@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from pytest_batchgate.core.claims import claimants
 from pytest_batchgate.core.events import Event
-from pytest_batchgate.core.ledger import DEFAULT_FILE_S, FileRun, Realm, RealmKey
+from pytest_batchgate.core.ledger import DEFAULT_COMMAND_S, DEFAULT_FILE_S, FileRun, Realm, RealmKey
 from pytest_batchgate.core.lifecycle import GateRun
-from pytest_batchgate.core.model import Estimates, GateName
+from pytest_batchgate.core.model import Estimates, GateName, Tests
 from pytest_batchgate.core.plan import Plan
 from pytest_batchgate.core.protocol import Action, UnitId, WorkerId
 from pytest_batchgate.core.specials import Special, Specials, Target
@@ -44,6 +44,20 @@ class RunOptions:
     first_workers: int | None = None  # how many workers to start unasked; None: one per slot
     first_files: tuple[str, ...] = ()
     seed: str = ""  # of what is left to chance: the pauses between attempts
+
+    def expected_spans(self, plan: Plan) -> Mapping[GateName, float]:
+        """Expected seconds of each gate, for ranking only: recorded, else a round guess."""
+        recorded = self.estimates
+        files_s = sum(recorded.files.values()) or DEFAULT_FILE_S * 5
+        spans = {}
+        for gate in plan.gates:
+            if isinstance(gate.work, Tests):
+                spans[gate.name] = files_s / max(self.slots, 1)
+            elif gate.is_service:
+                spans[gate.name] = 0.0
+            else:
+                spans[gate.name] = recorded.commands.get(gate.name, DEFAULT_COMMAND_S)
+        return spans
 
 
 @dataclass(slots=True, eq=False)

@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 
-from pytest_batchgate.core.memory import least_limit
 from pytest_batchgate.core.plan import Plan
 from pytest_batchgate.core.protocol import MemoryUsed, StopAsked
 from pytest_batchgate.plugin.crewing import Crewing
@@ -17,7 +16,8 @@ from pytest_batchgate.workers.pool import WorkerPool
 @contextlib.contextmanager
 def memory_watched(plan: Plan, pool: WorkerPool, put: Callable[[MemoryUsed], None]) -> Iterator[None]:
     """Workers that use more than the smallest `memory-limit` of a tests gate are told of."""
-    least_bytes = least_limit(plan)
+    limits = [gate.memory_limit_bytes for gate in plan.gates if gate.kind == "tests"]
+    least_bytes = min((limit for limit in limits if limit is not None), default=None)
     if least_bytes is None:
         yield
         return

@@ -19,7 +19,6 @@ from dataclasses import replace
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGTERM
 
-from pytest_batchgate.core.memory import breach
 from pytest_batchgate.core.model import Command, Gate, GateState
 from pytest_batchgate.core.protocol import CommandEnded, Input, ServiceReady, StopCommand
 from pytest_batchgate.workers import outcome, services
@@ -290,9 +289,15 @@ class Attempt:
             max(now.rss_bytes, self._peak.rss_bytes),
             max(now.processes, self._peak.processes),
         )
-        too_much = breach(now.rss_bytes, self._gate.memory_limit_bytes)
-        if too_much is not None:
+        if (too_much := self._breach(now.rss_bytes)) is not None:
             self._stop(GateState.FAILED, too_much, 0.0)
+
+    def _breach(self, used_bytes: int) -> str | None:
+        if self._gate.memory_limit_bytes is None:
+            return None
+        from pytest_batchgate.core.memory import breach  # few gates have such a limit
+
+        return breach(used_bytes, self._gate.memory_limit_bytes)
 
     # --- after the exit -----------------------------------------------------
 
@@ -341,9 +346,8 @@ class Attempt:
                 outputs = outcome.read_outputs(self._outputs)
             except OutputError as malformed:
                 problems.append(str(malformed))
-            too_much = breach(exit_.peak_rss_bytes, self._gate.memory_limit_bytes)
-            if too_much is not None:  # it came and went between two looks
-                problems.append(too_much)
+            too_much = self._breach(exit_.peak_rss_bytes)  # it may have come and gone between two looks
+            problems += [too_much] if too_much else []
             if leaked and self._gate.leaks == "fail":
                 problems.append(f"left processes behind: {', '.join(leaked)}")
             if problems:

@@ -48,6 +48,7 @@ GOOD = "import pytest\n@pytest.mark.parametrize('n', range(8))\ndef test_good(n)
 WAYS = ("gil", "stopped", "deaf", "elsewhere", "teardown")
 
 
+@pytest.mark.slow
 def test_whatever_hangs_is_ended_and_the_others_go_on(tmp_path: Path) -> None:
     """Each fails with the reason; its worker is replaced without being charged for it."""
     config = "max-worker-restarts: 0\ngates:\n  unit: {tests: true, test-timeout: 1500ms, grace: 200ms}\n"
@@ -65,11 +66,11 @@ def test_whatever_hangs_is_ended_and_the_others_go_on(tmp_path: Path) -> None:
 MARKED = """
 import pytest, time
 
-@pytest.mark.timeout(0.7)
+@pytest.mark.timeout(0.5)
 def test_marked(): time.sleep(99)
 def test_by_ini(): time.sleep(99)
 @pytest.mark.timeout(timeout=0)
-def test_free(): time.sleep(2.2)
+def test_free(): time.sleep(1.6)
 """
 
 
@@ -83,11 +84,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 def test_ini_value_and_marker_are_honoured_without_pytest_timeout(tmp_path: Path) -> None:
     """`--strict-markers` and `--strict-config` know them; a clock that stands still changes nothing."""
     repo = Repo(tmp_path, "gates:\n  unit: {tests: true}\n", test_it=MARKED, conftest=FROZEN)
-    repo.write("pytest.ini", "[pytest]\ntimeout = 1.5\naddopts = --strict-markers --strict-config\n")
+    repo.write("pytest.ini", "[pytest]\ntimeout = 1.1\naddopts = --strict-markers --strict-config\n")
     result = repo.run("-p", "batchgate", "--batch-workers=1", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     result.expect(1, {"unit": "failed"}, test_marked="failed", test_by_ini="failed", test_free="passed")
-    assert "timed out after 0.7 s (timeout)" in result.texts["test_marked"]
-    assert "timed out after 1.5 s (timeout)" in result.texts["test_by_ini"]
+    assert "timed out after 0.5 s (timeout)" in result.texts["test_marked"]
+    assert "timed out after 1.1 s (timeout)" in result.texts["test_by_ini"]
     repo.write("pytest.ini", "[pytest]\ntimeout = soon\n")
     refused = repo.run("-p", "batchgate", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1").expect(4)
     assert "timeout: 'soon' is no number of seconds" in refused.out

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from kit import Repo, leftovers
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 # Pages that are only zeros would not be resident.
 HOLDS = "import sys, time; held = b'x' * (int(sys.argv[1]) << 20); time.sleep(97)"
