@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_batchgate.core import constraints, realms
+from pytest_batchgate.core import constraints, givingup, realms
 from pytest_batchgate.core.agreed import IN_COLLECTION
 from pytest_batchgate.core.events import Noticed, WorkerStarted, WorkerStopped
 from pytest_batchgate.core.gating import recall_unit
@@ -80,23 +80,27 @@ def on_worker_lost(state: RunState, event: WorkerLost) -> None:
         return
     units = list(worker.units.values())
     culprit = _culprit(units, event.running)
+    crashed: GateRun | None = None
     if worker.doom is not None:
         _carry_out(state, worker, worker.doom)
     elif culprit is not None and not (worker.killed and _is_innocent(state, *culprit)):
+        crashed = None if worker.killed else _gate_of(state, *culprit)
         _blame(state, worker, *culprit, event.reason)
     elif worker.ending and not units and not worker.killed:
         state.late_errors += 1  # it died in a session fixture's teardown, after its last report
     _remove(state, worker)
     dropped = worker.killed and not worker.live and not units
     state.tell(WorkerStopped(state.now, worker.name, None if dropped else event.reason))
-    if not worker.ending:
+    if crashed is not None:
+        givingup.count_crash(state, crashed, event.reason)
+    elif not worker.live and culprit is None and not worker.ending:
+        givingup.failed_start(state, worker, event.reason)
+    elif not worker.ending:
         state.restarts += 1
-    realm = worker.realm
     # One that was killed for a test's sake has a successor, whatever became of others before.
-    dying = out_of_restarts(state) and worker.doom is None
-    if dying and not any(other.realm is realm for other in state.workers.values()):
-        realm.dead = event.reason
-        realms.abandon(state, realm)
+    if worker.doom is None and crashed is None and givingup.has_died_out(state, worker.realm):
+        worker.realm.dead = event.reason
+        realms.abandon(state, worker.realm)
 
 
 def out_of_restarts(state: RunState) -> bool:
@@ -113,11 +117,16 @@ def _culprit(units: list[Unit], running: tuple[str, int] | None) -> tuple[Unit, 
     return None
 
 
+def _gate_of(state: RunState, unit: Unit, index: int) -> GateRun | None:
+    """Whose test it is; None for a file that is being collected."""
+    if index == IN_COLLECTION or unit.file.collected is None:
+        return None
+    return state.run_of(unit.file.collected.gates[index])
+
+
 def _is_innocent(state: RunState, unit: Unit, index: int) -> bool:
     """A test of another gate than the one for whose sake its worker was killed."""
-    if index == IN_COLLECTION or unit.file.collected is None:
-        return False
-    run = state.run_of(unit.file.collected.gates[index])
+    run = _gate_of(state, unit, index)
     return run is not None and run.closing is None
 
 

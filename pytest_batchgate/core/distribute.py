@@ -194,7 +194,8 @@ def _give_file(state: RunState, worker: WorkerRun, file: FileRun, claims: list[i
                 continue  # an earlier one of them has just taken its mutex
             if run.gate.resources:
                 _begin_if_waiting(state, claim)
-            if allowance(run) is None:  # else probes are chosen among its tests once they are known
+            # Probes are chosen among the tests once they are known; of what was given up nothing starts.
+            if allowance(run) is None and run.given_up is None:
                 opened.add(claim)
     unit = Unit(
         id=UnitId(state.new_id()),

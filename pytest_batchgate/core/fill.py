@@ -139,6 +139,8 @@ def _places(state: RunState, realm: Realm) -> list[int]:
     """Slots that a worker of this environment may have, those without a command first."""
     found = []
     for number, slot in enumerate(state.slots):
+        if number in realm.closed:
+            continue
         replaced = slot.command is None and slot.worker and _may_replace(state, slot.worker, realm)
         if slot.worker is None or replaced:
             found.append(number)
@@ -182,7 +184,7 @@ def _make_room(state: RunState, realm: Realm) -> None:
 
 
 def _wanted_workers(state: RunState, realm: Realm) -> int:
-    slots = len(state.slots)
+    slots = len(state.slots) - len(realm.closed)
     if not realm.listed:
         first = state.options.first_workers
         return slots if first is None else max(1, min(first, slots))

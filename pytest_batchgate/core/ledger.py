@@ -87,3 +87,5 @@ class Realm:
     queue: list[FileRun] = field(default_factory=list)  # not yet collected, best last
     waiting: dict[str, FileRun] = field(default_factory=dict)  # files with something in `todo`
     dead: str | None = None  # why no worker can be had any more
+    closed: set[int] = field(default_factory=set)  # slots in which no worker would start
+    last_chance: bool = False  # the last slot was tried again

@@ -50,6 +50,8 @@ class GateRun:
     closing: tuple[GateState, str | None] | None = None
     cut_short: bool = False  # it ended by something else than its own work
     trouble: str | None = None  # why it fails although no test of it did
+    crashes: int = 0  # workers that its tests took with them
+    given_up: str | None = None  # why nothing more of it starts, although its files are collected
     breaker: CircuitBreaker | None = None  # from its first attempt on, if it has one
     # tests gates
     realm: Realm | None = None

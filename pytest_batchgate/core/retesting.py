@@ -34,7 +34,7 @@ def try_again(
     assert file.collected is not None
     assert run.realm is not None
     retries, index = run.gate.retries, result.index
-    if state.no_more_tests or run.closing is not None or run.ended or _is_broken(run):
+    if state.no_more_tests or run.closing is not None or run.ended or run.given_up or _is_broken(run):
         return False
     before = file.tried.get(index)
     attempt = before.attempts + 1 if before is not None else 1

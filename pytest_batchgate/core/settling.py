@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_batchgate.core import givingup
 from pytest_batchgate.core.gating import (
     became,
     begin,
@@ -68,6 +69,8 @@ def _settle_tests(state: RunState, run: GateRun) -> bool:
         return True
     if run.realm is None:
         return False
+    if run.given_up is not None and givingup.sweep(state, run):
+        return True
     through = run.realm.listed and run.uncollected == 0
     if through and (run.remaining == 0 or state.options.collect_only):
         return not awaits_workers(state, run) and _conclude(state, run)
@@ -106,6 +109,8 @@ def _verdict(state: RunState, run: GateRun) -> tuple[GateState, str | None]:
 def _verdict_of_tests(state: RunState, run: GateRun) -> tuple[GateState, str | None]:
     work = run.gate.work
     assert isinstance(work, Tests)
+    if run.given_up is not None:
+        return GateState.CRASHED, run.given_up
     if run.trouble is not None:
         return GateState.FAILED, run.trouble
     if run.collect_errors:

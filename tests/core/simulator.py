@@ -330,6 +330,7 @@ class Simulator:
         self.now = 0.0
         self.files = {file.name: file for file in world.files}
         self.workers: dict[WorkerId, SimWorker] = {}
+        self.failed_starts: Counter[int] = Counter()  # by slot
         self.processes: dict[GateName, SimProcess] = {}
         self.attempts: Counter[GateName] = Counter()  # of commands
         self.collectors: dict[str, WorkerId] = {}
@@ -410,7 +411,9 @@ class Simulator:
             worker.go_on()
 
         ready_s = self.delay(self.world.spawn_s)
-        if self.rng.random() < self.world.spawn_failures:
+        fails = self.world.failing.get(worker.spawn.slot, 0) > self.failed_starts[worker.spawn.slot]
+        if fails or self.rng.random() < self.world.spawn_failures:
+            self.failed_starts[worker.spawn.slot] += 1
             self.after(ready_s, lambda: worker.die("could not start"))
         else:
             self.after(ready_s, up)

@@ -73,6 +73,7 @@ class World:
     outages: dict[GateName, tuple[float, float]] = field(default_factory=dict)
     loss_rate: float = 0.0  # chance that a worker is given a moment to die
     spawn_failures: float = 0.0
+    failing: dict[int, int] = field(default_factory=dict)  # slot -> its first starts that come to nothing
     latency_s: float = 0.001
     spawn_s: float = 0.3
     jitter: bool = True

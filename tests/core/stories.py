@@ -92,6 +92,7 @@ def play(
     select: str | None = None,
     spawn_s: float = 0.0,
     outages: Mapping[str, tuple[float, float]] | None = None,
+    failing: Mapping[int, int] | None = None,
     **options: object,
 ) -> Simulator:
     """Run the world without chance: every message and every start takes no time."""
@@ -109,6 +110,7 @@ def play(
         commands=dict(commands or {}),
         stops=list(stops),
         outages={GateName(name): span for name, span in (outages or {}).items()},
+        failing=dict(failing or {}),
         latency_s=0.0,
         spawn_s=spawn_s,
         jitter=False,

@@ -66,9 +66,9 @@ def test_at_the_restart_limit_what_did_not_run_is_an_error_by_name() -> None:
         "unit starts",
         "a.py::boom0 failed: worker gw0 signal 9 while running a.py::boom0",
         "a.py::boom1 failed: worker gw0 signal 9 while running a.py::boom1",
-        "a.py::boom2 error: not run: workers kept dying (signal 9)",
-        "a.py::boom3 error: not run: workers kept dying (signal 9)",
-        "unit failed: not run: workers kept dying (signal 9)",
+        "a.py::boom2 error: not run: its tests took 2 workers down (the last signal 9)",
+        "a.py::boom3 error: not run: its tests took 2 workers down (the last signal 9)",
+        "unit crashed: its tests took 2 workers down (the last signal 9)",
     ]
 
 
