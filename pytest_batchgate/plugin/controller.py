@@ -158,6 +158,7 @@ class Controller:
             aside=bridge.aside,
             stop_asked=bridge.stop_asked,
             began=self.began,
+            stopping=lambda stop: self.name_what_runs(stop, dispatcher),
             meanwhile=_import_what_comes_last,
         )
         if self.history is not None:
@@ -306,6 +307,14 @@ class Controller:
             self.leaked = failing
             if told:
                 self.notice(leaks.notice(told))
+
+    def name_what_runs(self, stop: StopAsked, dispatcher: Dispatcher) -> None:
+        """What an interrupt met, before it is ended."""
+        if stop.kind == "interrupted":
+            from pytest_batchgate.plugin.atwork import interruption, what_runs
+
+            met = self.crewing.met or self.pool.at_work()
+            self.notice(interruption(stop.reason, what_runs(dispatcher.state, met)))
 
     def hear_out(self, bridge: Bridge) -> None:
         """What workers printed last is still on its way when they are gone."""

@@ -98,6 +98,7 @@ class Crewing:
         self.failures: FailureCount | None = None
         self._live: set[Any] = set()
         self.small = False
+        self.met: list[tuple[str, str, int, float]] = []  # the tests that a first signal met
         self._early: dict[int, dict[str, Any]] = {}
 
     def warm_up(self, config: pytest.Config) -> None:
@@ -234,6 +235,7 @@ class Crewing:
 
     def interrupt(self, *, at_once: bool) -> None:
         """Ctrl-C for the workers: fixtures are torn down, then the rest is killed."""
+        self.met = self.met or self.pool.at_work()
         for worker in self._live:
             self.pool.kill(worker, 0.0 if at_once else INTERRUPT_GRACE_S, first=signal.SIGINT)
 

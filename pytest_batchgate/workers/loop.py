@@ -43,10 +43,12 @@ class Loop:
         aside: Callable[[SideMessage], StopAsked | None],
         stop_asked: Callable[[], StopAsked | None],
         began: float,
+        stopping: Callable[[StopAsked], None] = lambda _: None,
         meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
         """``began``: `time.monotonic` at the run's start.  ``stop_asked`` is asked after each round.
 
+        ``stopping`` hears of the first reason to stop before anything is ended for it.
         ``meanwhile`` is done once, when the first actions are on their way.
         """
         self.dispatcher = dispatcher
@@ -57,6 +59,7 @@ class Loop:
         self.aside = aside
         self.stop_asked = stop_asked
         self.began = began
+        self.stopping = stopping
         self.meanwhile = meanwhile
         self.stopped_by: StopAsked | None = None
 
@@ -108,6 +111,7 @@ class Loop:
     def feed(self, event: Input) -> None:
         if isinstance(event, StopAsked) and self.stopped_by is None:
             self.stopped_by = event
+            self.stopping(event)
         self.carry_out(self.dispatcher.handle(event, self.now()))
 
     def carry_out(self, step: Step) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import tempfile
 import time
@@ -97,12 +98,12 @@ def test_every_test_crashes(tmp_path: Path, workers: int) -> None:
     result = run(repo, f"--batch-workers={workers}").expect(1, {"unit": "failed"})
     assert list(result.tests.values()) == ["failed"] * 6
     repo.config(f"max-worker-restarts: 2\n{ONE_GATE}")
-    limited = run(repo, f"--batch-workers={workers}").expect(1, {"unit": "failed"})
+    limited = run(repo, f"--batch-workers={workers}").expect(1, {"unit": "crashed"})
     outcomes = sorted(limited.tests.values())
     assert len(outcomes) == 6
     assert 3 <= outcomes.count("failed") <= 4
     assert outcomes.count("error") == 6 - outcomes.count("failed")
-    assert "workers kept dying" in limited.out
+    assert re.search("unit +crashed +.*its tests took [34] workers down", limited.out), limited.out
 
 
 def test_a_worker_whose_conftest_dies(tmp_path: Path) -> None:
@@ -185,6 +186,9 @@ def test_a_signal_ends_the_run_in_order(tmp_path: Path, number: signal.Signals, 
     assert time.monotonic() - began < 7, result.out
     assert result.code == 2, result.out
     assert result.out.count("! KeyboardInterrupt !") == 1, result.out
+    met = next(line for line in result.out.splitlines() if " while these ran: " in line)
+    assert re.search(rf"note: {number.name} .*test_it.py::test_slow \(gw[01]\) [\d.]+m?s", met), met
+    assert ("command " in met) is (workers > 0), met
     assert result.gates == {"unit": "cancelled", "command": "cancelled", "later": "cancelled"}
     assert result.notes == ["slow", "torn down", "session torn down"]
     assert result.tests == {"test_it::test_quick": "passed"}
