@@ -21,8 +21,8 @@ def count_crash(state: RunState, run: GateRun, reason: str) -> None:
     run.crashes += 1
     if run.crashes <= state.options.max_restarts or run.given_up or run.ended or run.closing is not None:
         return
-    workers = "a worker" if run.crashes == 1 else f"{run.crashes} workers"
-    run.given_up = f"its tests took {workers} down (the last {reason})"
+    plural = "s" if run.crashes > 1 else ""
+    run.given_up = f"its tests took {run.crashes} worker{plural} down (the last {reason})"
     assert run.claim is not None
     realms.end_all_tried(state, run)
     recall(state, run.claim)
@@ -57,8 +57,9 @@ def failed_start(state: RunState, worker: WorkerRun, reason: str) -> None:
         realm.closed.discard(worker.slot)
         left = 1
     if left and not has_died_out(state, realm):
-        others = "with 1 worker" if left == 1 else f"with {left} workers"
-        state.tell(Noticed(state.now, f"{worker.name} could not be started ({reason}): going on {others}"))
+        plural = "s" if left > 1 else ""
+        words = f"{worker.name} could not be started ({reason}): going on with {left} worker{plural}"
+        state.tell(Noticed(state.now, words))
 
 
 def has_died_out(state: RunState, realm: Realm) -> bool:

@@ -43,7 +43,7 @@ def test_what_runs_beside_the_last_crash_is_reported_as_it_ended() -> None:
         file("b.py", *[case(f"x{number}", duration_s=0.6) for number in range(4)]),
     ]
     told = story(play([suite("unit")], files, slots=2, max_restarts=0), only="tg")
-    words = "its tests took a worker down (the last signal 9)"
+    words = "its tests took 1 worker down (the last signal 9)"
     assert "gw1 ran b.py::x0: passed" in told
     assert f"a.py::boom1 error: not run: {words}" in told
     assert f"b.py::x3 error: not run: {words}" in told
