@@ -68,6 +68,13 @@ class RunResult:
     schedule: Schedule
     stop_reason: str | None = None
 
+    @property
+    def culprits(self) -> list[GateReport]:
+        """The gates that fail the run; those that only followed from others come last."""
+        return sorted(
+            (report for report in self.gates if report.fails_run), key=lambda bad: bad.state.follows
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:

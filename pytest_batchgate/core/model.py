@@ -41,6 +41,11 @@ class GateState(enum.Enum):
         return self not in _ON_THE_WAY
 
     @property
+    def follows(self) -> bool:
+        """Whether the gate ended because of something else: a need, fail-fast, an interrupt."""
+        return self in {GateState.SKIPPED, GateState.CANCELLED}
+
+    @property
     def good(self) -> bool:
         return self in _GOOD
 

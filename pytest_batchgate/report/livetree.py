@@ -31,8 +31,6 @@ _ASCII_SYMBOLS = (".", "*", "+", "x", "-")
 _BRANCHES = ("\u251c\u2500 ", "\u2514\u2500 ", "\u2502  ", "   ")
 _ASCII_BRANCHES = ("|- ", "`- ", "|  ", "   ")
 
-_ONLY_STOPPED = frozenset({GateState.SKIPPED, GateState.CANCELLED})
-
 
 def draw(
     state: LiveState,
@@ -111,7 +109,7 @@ def _importance(view: GateView, running: AbstractSet[GateName | None]) -> int:
         return 5 if view.name in running or not view.gate.is_service else 4
     if not view.state.ended:
         return 2
-    return 0 if view.state.good else 1 if view.state in _ONLY_STOPPED else 3
+    return 0 if view.state.good else 1 if view.state.follows else 3
 
 
 # --- how it looks ------------------------------------------------------------------
@@ -186,8 +184,8 @@ class _Drawing:
             return under_way, "red" if view.failed else "cyan"
         if state.good:
             return good, "yellow" if state is GateState.FLAKY else "green"
-        spared = not view.gate.required or state in _ONLY_STOPPED
-        return (neither if state in _ONLY_STOPPED else bad), "yellow" if spared else "red"
+        spared = not view.gate.required or state.follows
+        return (neither if state.follows else bad), "yellow" if spared else "red"
 
     def details(self, view: GateView) -> tuple[str, str]:
         """What stands under time, and what follows it."""

@@ -40,7 +40,6 @@ _NAMED_CULPRITS = 10
 _SHOWN_FINDINGS = 50
 _SHOWN_RERUNS = 20  # of tests, per gate
 _SHOWS_LOG = frozenset({GateState.FAILED, GateState.TIMED_OUT, GateState.CRASHED, GateState.BROKEN})
-_ONLY_STOPPED = frozenset({GateState.SKIPPED, GateState.CANCELLED})
 _HELD = {  # what a breaker's state means for the tests that have not ended
     "open": "{} held back",
     "half-open": "of {} some are tried",
@@ -158,7 +157,7 @@ class PlainReport:
             text += f": {self._safe(reason)}" if text else self._safe(reason)
         stopped = report.is_service and report.state is GateState.PASSED
         word = "stopped" if stopped else report.state.value
-        lasting = not (report.state.good or report.state in _ONLY_STOPPED)
+        lasting = not (report.state.good or report.state.follows)
         self._change(at, report.name, word, text.lstrip(), lasting=lasting, **_markup(report))
 
     def _culprits(self, report: GateReport) -> str | None:
@@ -252,7 +251,7 @@ class PlainReport:
         reason = self._safe(result.stop_reason) if result.stop_reason is not None else ""
         if result.verdict == "interrupted":
             return reason
-        bad = _ends(report for report in result.gates if report.fails_run)
+        bad = _ends(result.culprits)
         return "; ".join(filter(None, [_listed(bad), reason])) or _CODES.get(result.exit_code, "")
 
 

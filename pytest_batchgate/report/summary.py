@@ -37,7 +37,6 @@ _RESERVE = 500  # bytes, for the line that says what was left out
 _VERDICTS = {"passed": "\N{WHITE HEAVY CHECK MARK} Passed", "interrupted": "\N{OCTAGONAL SIGN} Interrupted"}
 _FAILED = "\N{CROSS MARK} Failed"
 _CODES = {2: "collection errors", 3: "an internal error", 4: "a usage error", 5: "nothing to run"}
-_STOPPED = frozenset({GateState.SKIPPED, GateState.CANCELLED})
 
 
 @dataclass(slots=True, eq=False)
@@ -130,9 +129,7 @@ class Summary:
 
 def _verdict(result: RunResult) -> str:
     title = _VERDICTS.get(result.verdict, _FAILED)
-    bad = [report for report in result.gates if report.fails_run]
-    # what was only stopped comes after what stopped it
-    bad.sort(key=lambda report: report.state in _STOPPED)
+    bad = result.culprits
     if bad:
         names = [f"{code(report.name)} {report.state.value}" for report in bad[:10]]
         why = ", ".join(names) + (f" and {len(bad) - 10} more" if len(bad) > 10 else "")
@@ -175,7 +172,7 @@ def _sign(report: GateReport) -> str:
         return "\N{WARNING SIGN}"
     if report.state.good:
         return "\N{WHITE HEAVY CHECK MARK}"
-    return "\N{CROSS MARK}" if report.required and report.state not in _STOPPED else "\N{WARNING SIGN}"
+    return "\N{CROSS MARK}" if report.required and not report.state.follows else "\N{WARNING SIGN}"
 
 
 def _results(report: GateReport) -> str:

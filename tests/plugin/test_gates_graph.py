@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -156,10 +157,10 @@ def test_fail_fast(tmp_path: Path, workers: int) -> None:
     config = """
     fail-fast: true
     gates:
+      later: {run: PY tool.py note later, needs: [long]}
       spared: {run: PY -c 'raise SystemExit(1)', required: false, priority: 9}
       bad: {run: PY -c 'raise SystemExit(1)', needs: [spared]}
       long: {run: PY -c 'import time; time.sleep(50)', needs: [spared], grace: 1s}
-      later: {run: PY tool.py note later, needs: [long]}
       unit: {tests: true, needs: [long]}
     """
     repo = Repo(tmp_path, config, test_it="import tool\ndef test_it(): tool.note('unit')")
@@ -169,6 +170,8 @@ def test_fail_fast(tmp_path: Path, workers: int) -> None:
         {"spared": "failed", "bad": "failed", "long": "cancelled", "later": "cancelled", "unit": "cancelled"},
     )
     assert "bad failed (fail-fast)" in result.out
+    # The culprit comes first, whatever the order of the file.
+    assert re.search(r"^failed \(exit code 1\): bad failed, ", result.out, re.MULTILINE), result.out
     assert result.notes == []
     lenient = repo.run(f"--batch-workers={workers}", "--no-batch-fail-fast", "--batch-select=bad")
     lenient.expect(1, {"spared": "failed", "bad": "failed"})
