@@ -80,6 +80,9 @@ def harmless(text: str, *, unicode: bool = True) -> str:
     ``\x07``.  ``##[`` is broken up: GitHub's runner takes it for a command anywhere in a
     line.  Without ``unicode`` everything beyond ASCII shows as its code.
     """
+    # Most lines are: of a worker that prints for minutes there are millions.
+    if text.isprintable() and "##[" not in text and (unicode or text.isascii()):
+        return text
     text = _ESCAPES.sub("", text)
     text = " ".join(_LINE_ENDS.sub("\n", text).expandtabs(4).split("\n"))
     text = _CONTROLS.sub(_code, text).replace("##[", "## [")

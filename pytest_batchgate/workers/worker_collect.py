@@ -283,6 +283,10 @@ def serialized(config: pytest.Config, report: pytest.CollectReport | pytest.Test
         data["user_properties"] = [
             (name, wire.property_value(value)) for name, value in data["user_properties"]
         ]
+    if data.get("longrepr") or data.get("sections"):
+        from pytest_batchgate.workers.clipping import clip_report
+
+        data = clip_report(data)
     plain: dict[str, Any] = wire.plain(data)
     return plain
 
