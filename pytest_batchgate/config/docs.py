@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pytest_batchgate.config.jsonschema import SCHEMA_PATH, rendered
 from pytest_batchgate.config.kinds import Items, Kind
-from pytest_batchgate.config.notyet import NOT_YET_IN_FILE, NOT_YET_IN_GATES
+from pytest_batchgate.config.notyet import NOT_YET_IN_GATES
 from pytest_batchgate.config.records import ANY, GateKind, Key
 from pytest_batchgate.config.schema import (
     BREAKER_KEYS,
@@ -62,14 +62,14 @@ def filled(text: str) -> str:
 
 
 def _file_table() -> str:
-    rows = [(_name(key), _default(key), _doc(key, NOT_YET_IN_FILE)) for key in TOP_KEYS.values()]
+    rows = [(_name(key), _default(key), f"{key.doc}.") for key in TOP_KEYS.values()]
     rows += [(f"`{name}`", "", f"{doc}.") for name, doc in CONTAINERS.items()]
     return _table(("Key", "Default", "Meaning"), rows)
 
 
 def _gate_table() -> str:
     keys = GATE_KEYS.values()
-    rows = [(_name(key), _GATE_WORDS[key.on], _default(key), _doc(key, NOT_YET_IN_GATES)) for key in keys]
+    rows = [(_name(key), _GATE_WORDS[key.on], _default(key), _doc(key)) for key in keys]
     return _table(("Key", "Gates", "Default", "Meaning"), rows)
 
 
@@ -105,8 +105,8 @@ def _value(kind: Kind) -> str:
     return f"{kind.expected}, each {kind.kind.expected}" if isinstance(kind, Items) else kind.expected
 
 
-def _doc(key: Key, not_yet: Iterable[str]) -> str:
-    if key.name not in not_yet:
+def _doc(key: Key) -> str:
+    if key.name not in NOT_YET_IN_GATES:
         return f"{key.doc}."
     return f"{key.doc}. *Not yet.*"
 

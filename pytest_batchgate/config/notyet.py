@@ -16,19 +16,12 @@ NOT_YET_IN_GATES: Mapping[str, Callable[[Gate], bool]] = {
     "inputs": lambda gate: gate.inputs is not None,
 }
 
-NOT_YET_IN_FILE: Mapping[str, Callable[[Config], bool]] = {
-    "mask": lambda config: bool(config.mask),
-}
-
 
 def not_yet(config: Config, selected: Iterable[GateName]) -> NotYetError | None:
     """The first key, in file order, that asks for what this version cannot do; None if there is none.
 
     Gates that are not ``selected`` may ask for anything.
     """
-    for key, asks in NOT_YET_IN_FILE.items():
-        if asks(config):
-            return NotYetError(f"`{key}`", where=config.places.get((key,), config.source))
     running = frozenset(selected)
     for gate in config.gates:
         if gate.name not in running:

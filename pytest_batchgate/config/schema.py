@@ -337,7 +337,8 @@ TOP_KEYS = _table(
             name="mask",
             kind=Items(Text("the name of a variable", VARIABLE_PATTERN)),
             default="[]",
-            doc="Variables whose values show as `***` everywhere",
+            doc="Variables whose values (4 characters or more) show as `***` everywhere. So do those of "
+            "`*TOKEN*`, `*SECRET*`, `*PASSWORD*` and `*API_KEY*` (8 or more)",
         ),
     ]
 )

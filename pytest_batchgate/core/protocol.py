@@ -8,7 +8,7 @@ vocabulary, `core.events`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, NewType, TypeAlias
 
@@ -70,6 +70,21 @@ class Leftover:
     @property
     def words(self) -> str:
         return f"{self.what} of {self.test}" if self.test else self.what
+
+    def told(self, mask: Callable[[str], str]) -> Leftover:
+        """With masked texts: a command line may hold anything."""
+        test = mask(self.test) if self.test is not None else None
+        return Leftover(what=mask(self.what), gate=self.gate, test=test)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownFile(CollectedFile):
+    """A file with tests that are called otherwise than their keys, which hold what no output may show."""
+
+    shown: Mapping[int, str]
+
+    def nodeid(self, index: int) -> str:
+        return self.shown.get(index) or CollectedFile.nodeid(self, index)
 
 
 # --- inputs -------------------------------------------------------------------

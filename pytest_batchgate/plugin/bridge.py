@@ -28,8 +28,9 @@ from pytest_batchgate.core.events import (
     TestWillRetry,
     WorkerStarted,
 )
-from pytest_batchgate.core.protocol import CollectedFile, StopAsked
+from pytest_batchgate.core.protocol import CollectedFile, ShownFile, StopAsked
 from pytest_batchgate.plugin import rebuild
+from pytest_batchgate.plugin.lastfailed import keep_findable
 from pytest_batchgate.plugin.lines import TestLines
 from pytest_batchgate.plugin.nodes import Nodes
 from pytest_batchgate.report.words import harmless
@@ -126,6 +127,8 @@ class Bridge:
     def handle(self, event: Event) -> None:
         if isinstance(event, TestsWereRun):
             self.replay(event)
+            if isinstance(event.collected, ShownFile):
+                keep_findable(self.config, event.collected, [result.index for result in event.results])
         elif isinstance(event, FileWasCollected):
             self._file_collected(event.collected)
         elif isinstance(event, TestWasLost):
@@ -133,6 +136,7 @@ class Bridge:
             for report in reports:
                 report.worker_id = event.worker  # type: ignore[attr-defined]
             self._log_plainly(event.collected, event.index, reports)
+            keep_findable(self.config, event.collected, [event.index])
         elif isinstance(event, TestWillRetry):
             self._tried_again(event)
         elif isinstance(event, WorkerStarted):
@@ -147,6 +151,7 @@ class Bridge:
             for entry in entries:
                 entry.pop(SUBTESTS, None)  # by their number pytest would fail the last attempt, too
             reports = rebuild.full_reports(self.config, entries, event.worker)
+            name_as_shown(collected, index, reports)
         else:
             reports = rebuild.lost_reports(collected, index, "failed", event.result.text)
         self.rebuilt = {index: reports}
@@ -169,6 +174,7 @@ class Bridge:
             payload: Any = result.payload
             if type(payload) is not tuple:
                 reports = self.rebuilt[result.index] = rebuild.full_reports(self.config, payload, worker)
+                name_as_shown(collected, result.index, reports)
                 self._log_plainly(collected, result.index, reports)
                 continue
             three = rebuild.passed_reports(
@@ -223,7 +229,9 @@ class Bridge:
             ]
             self.config.hook.pytest_deselected(items=items)
         if self._newest is not None and hasattr(self._newest, "cached_nodeids"):
-            self._newest.cached_nodeids.update(collected.keys)
+            hidden = isinstance(collected, ShownFile)
+            told = map(collected.nodeid, range(len(collected.keys))) if hidden else collected.keys
+            self._newest.cached_nodeids.update(told)
 
     # --- what is no event -----------------------------------------------------------
 
@@ -303,9 +311,9 @@ class Bridge:
                 self.config.hook.pytest_collectreport(report=report)
 
     def _print(self, worker: str, text: str) -> None:
-        if self._terminal is not None:
-            for line in text.splitlines():
-                self._terminal.write_line(f"[{worker}] {harmless(line, unicode=self._unicode)}".rstrip())
+        lines = [f"[{worker}] {harmless(line, unicode=self._unicode)}".rstrip() for line in text.splitlines()]
+        if lines and self._terminal is not None:
+            self._terminal.write_line("\n".join(lines))
 
     def _note_in_junit(self, note: side.JunitNoted) -> None:
         xml: Any = self.config.stash.get(xml_key, None)
@@ -319,6 +327,13 @@ class Bridge:
         self._properties[key] += 1
         if self._properties[key] > xml.global_properties.count((note.name, note.value)):
             xml.add_global_property(note.name, note.value)
+
+
+def name_as_shown(collected: CollectedFile, index: int, reports: list[Any]) -> None:
+    """Masked ids that were equal have been told apart."""
+    if isinstance(collected, ShownFile):
+        for report in reports:
+            report.nodeid = collected.nodeid(index)
 
 
 def _warning_key(*parts: Any) -> tuple[Any, ...]:

@@ -29,6 +29,7 @@ from pytest_batchgate.plugin.arguments import resolve_paths
 from pytest_batchgate.plugin.bridge import Bridge
 from pytest_batchgate.plugin.crewing import Crewing
 from pytest_batchgate.plugin.doing import Doer
+from pytest_batchgate.plugin.hearing import Hearing, masked_publish
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.plugin.listing import Listing
 from pytest_batchgate.plugin.screen import Screen
@@ -42,7 +43,6 @@ from pytest_batchgate.workers.environ import run_marker, worker_trace
 from pytest_batchgate.workers.gateway import Gateways
 from pytest_batchgate.workers.guard import Guard
 from pytest_batchgate.workers.loop import Loop, Queued
-from pytest_batchgate.workers.messages import OutputPrinted
 from pytest_batchgate.workers.overhearing import Overhearing
 from pytest_batchgate.workers.pool import WorkerPool
 
@@ -73,8 +73,9 @@ class Controller:
             traces=[
                 worker_trace(launch.run_env, run_id=launch.run_id, slot=slot) for slot in range(launch.slots)
             ],
+            masks=launch.masks,
         )
-        self.overhearing = Overhearing(self.run_dir, self.inbox.put)
+        self.overhearing = Overhearing(self.run_dir, self.inbox.put, launch.masks)
         self.crewing = Crewing(launch, self.pool, self.overhearing)
         self.tally = Tally(launch.plan)
         self.bus = Bus(through=(Exit, pytest.Session.Failed))
@@ -149,13 +150,14 @@ class Controller:
         doer = Doer(self.crewing, self.command_runner)
         screen = Screen(session.config)
         listing = self.subscribe(session.config, bridge, screen, dispatcher.state.options.estimates)
+        hearing = Hearing(bridge, self.overhearing, self.inbox)
         loop = Loop(
             dispatcher,
             self.pool,
             doer,
             self.inbox,
-            publish=self.bus.publish,
-            aside=bridge.aside,
+            publish=masked_publish(self.bus, self.launch.masks),
+            aside=hearing.aside,
             stop_asked=bridge.stop_asked,
             began=self.began,
             stopping=lambda stop: self.name_what_runs(stop, dispatcher),
@@ -178,7 +180,7 @@ class Controller:
             doer.close(0.5)
             self.pool.close()
             self.clear_up()
-            self.hear_out(bridge)
+            hearing.hear_out(LAST_WORDS_S)
             self.stop = loop.stopped_by
             self.judge(dispatcher)
             self.failed_in_run = session.testsfailed
@@ -199,6 +201,7 @@ class Controller:
             run_id=self.launch.run_id,
             guard=self.guard,
             read_output=reader(self.launch.rootdir, lambda: self.launch.parsers),
+            masks=self.launch.masks,
         )
 
     def run_options(self, config: pytest.Config) -> RunOptions:
@@ -301,7 +304,8 @@ class Controller:
         """What tests left running belongs to nobody any more; commands' leftovers are gone already."""
         from pytest_batchgate.workers.leftovers import end_marked
 
-        left = end_marked(run_marker(self.launch.run_id))
+        mask = self.launch.masks.text
+        left = tuple(each.told(mask) for each in end_marked(run_marker(self.launch.run_id)))
         if left:
             told, failing = leaks.sort_out(self.launch.plan, left)
             self.leaked = failing
@@ -316,17 +320,8 @@ class Controller:
             met = self.crewing.met or self.pool.at_work()
             self.notice(interruption(stop.reason, what_runs(dispatcher.state, met)))
 
-    def hear_out(self, bridge: Bridge) -> None:
-        """What workers printed last is still on its way when they are gone."""
-        self.overhearing.settle(LAST_WORDS_S)
-        with contextlib.suppress(queue.Empty):
-            while True:
-                queued = self.inbox.get_nowait()
-                if isinstance(queued, OutputPrinted):
-                    bridge.aside(queued)
-
     def notice(self, text: str) -> None:
-        self.bus.publish(Noticed(time.monotonic() - self.began, text))
+        self.bus.publish(Noticed(time.monotonic() - self.began, self.launch.masks.text(text)))
 
     def ending(self) -> Ending:
         return Ending(

@@ -55,6 +55,13 @@ _WORKER_OPTIONS: Mapping[str, Any] = {
     "tx": [],
     "collectonly": False,
 }
+
+
+def is_local(spec: str) -> bool:
+    """Whether the workers of this execnet spec run on this machine."""
+    return any(part.partition("=")[0] == "popen" for part in spec.split("//"))
+
+
 UNCAPTURED = frozenset({"no", "tee-sys"})  # values of --capture with which output comes as it is printed
 # A second after the polite SIGINT the workers that still run are killed (faults: all within 7 s).
 INTERRUPT_GRACE_S = 4.0
@@ -112,9 +119,17 @@ class Crewing:
 
     def _early_message(self, config: pytest.Config, slot: int, env: Mapping[str, str]) -> dict[str, Any]:
         early = early_message(self.launch, config, slot, env)
-        if getattr(config.known_args_namespace, "capture", "no") in UNCAPTURED:  # absent with -p no:capture
+        if self._is_overheard(config, slot):
             early["output"] = self.overhearing.pipe(f"gw{slot}")
         return early
+
+    def _is_overheard(self, config: pytest.Config, slot: int) -> bool:
+        """Whether the worker's own output comes through us: where pytest does not capture it, and
+        where not even what escapes the capture may be seen, or taken for orders, as it is.
+        """
+        capture = getattr(config.known_args_namespace, "capture", "no")  # absent with -p no:capture
+        wanted = capture in UNCAPTURED or bool(self.launch.masks) or self.launch.is_github
+        return wanted and is_local(self.launch.specs[slot])
 
     def first_workers(self) -> int | None:
         """How many workers to start unasked: no more than typed files could employ."""

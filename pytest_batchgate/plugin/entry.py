@@ -31,6 +31,7 @@ _init_key = pytest.StashKey[bool]()
 _launch_key = pytest.StashKey[Any]()
 _controller_key = pytest.StashKey[Any]()
 _worker_key = pytest.StashKey[bool]()
+_fence_key = pytest.StashKey[Any]()
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -115,6 +116,10 @@ def _prepare(config: pytest.Config) -> None:
 
         config.stash[_launch_key] = launch.prepare(config, batch, typed, run_id)
         return
+    from pytest_batchgate.plugin.fence import Fence
+
+    fence = config.stash[_fence_key] = Fence()  # before any process of ours starts
+    config.add_cleanup(fence.close)
     gateways = _start_first_worker(batch, run_id)
     try:
         _prepare_run(config, batch, typed, run_id, gateways)
@@ -147,8 +152,10 @@ def _prepare_run(
 
         folder = ready_folder(config.invocation_params.dir, batch.report_dir)
         batch = dataclasses.replace(batch, report_dir=folder)
-    plan = launch.prepare(config, batch, typed, run_id)
+    fence = config.stash[_fence_key]
+    plan = launch.prepare(config, batch, typed, run_id, fence.hidden)
     config.stash[_launch_key] = plan
+    fence.guard_streams(plan.masks)
     from pytest_batchgate.plugin.controller import Controller
 
     controller = config.stash[_controller_key] = Controller(plan, config, gateways)
@@ -226,6 +233,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         timeouts.declare_marker(config)
     if controller is not None:
+        config.stash[_fence_key].begin_session(config)
         config.pluginmanager.register(controller, CONTROLLER)
         _keep_xdist_out(config, controller)
 

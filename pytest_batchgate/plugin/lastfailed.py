@@ -6,11 +6,14 @@ in another file: it would run everything.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pytest_batchgate.core.protocol import CollectedFile, ShownFile
 from pytest_batchgate.plugin.arguments import resolve_paths
 
 
@@ -79,3 +82,23 @@ def read_last_failed(config: pytest.Config) -> LastFailed:
     count = sum(map(len, by_file.values()))
     words = f"rerun previous {count} failure{'s' if count != 1 else ''}"
     return LastFailed(only=by_file, notice=f"{words} (--lf)")
+
+
+def keep_findable(config: pytest.Config, collected: CollectedFile, indexes: Iterable[int]) -> None:
+    """In pytest's record of failures, tests that are shown under another name are found by their own."""
+    record = getattr(config.pluginmanager.get_plugin("lfplugin"), "lastfailed", None)
+    if not isinstance(collected, ShownFile) or not isinstance(record, dict):
+        return
+    try:
+        from _pytest.nodeid import NodeId
+    except ImportError:  # pytest before 9.2
+        as_key: Any = str
+    else:
+        as_key = NodeId.parse
+    for index in indexes:
+        if index in collected.shown:
+            own = as_key(CollectedFile.nodeid(collected, index))
+            if record.pop(as_key(collected.shown[index]), False):
+                record[own] = True
+            else:
+                record.pop(own, None)

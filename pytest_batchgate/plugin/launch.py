@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_batchgate.config import find_source, load_config, not_yet
+from pytest_batchgate.core.masking import Masks
 from pytest_batchgate.core.model import Config, Tests
 from pytest_batchgate.core.plan import Plan, build_plan
 from pytest_batchgate.core.selection import parse_select
@@ -48,6 +49,12 @@ class Launch:
     parsers: Mapping[str, Parser] = field(default_factory=dict)  # of plugins
     added: tuple[str, ...] = ()  # lines that say which gates are of plugins
     remarks: tuple[str, ...] = ()  # of `settle`, for the user
+    masks: Masks = field(default_factory=Masks)  # what no output shows
+
+    @property
+    def is_github(self) -> bool:
+        """Whether GitHub's runner reads what is printed."""
+        return self.run_env.get("GITHUB_ACTIONS") == "true"
 
     @property
     def slots(self) -> int:
@@ -74,8 +81,16 @@ class Launch:
         ]
 
 
-def prepare(config: pytest.Config, options: BatchOptions, typed: Typed, run_id: str) -> Launch:
+def prepare(
+    config: pytest.Config,
+    options: BatchOptions,
+    typed: Typed,
+    run_id: str,
+    hidden: Mapping[str, str] | None = None,
+) -> Launch:
     """Read the configuration and build the plan.  Raises errors of `pytest_batchgate.errors`.
+
+    ``hidden``: variables that are kept from tests, to be masked like others.
 
     What plugins could still mend is no error yet but the `problem` of the launch, which
     `settle` or its caller raises.
@@ -100,6 +115,9 @@ def prepare(config: pytest.Config, options: BatchOptions, typed: Typed, run_id: 
             problem = exc
     check_expressions(typed.keyword or typed.ini_keyword, typed.markexpr or typed.ini_markexpr)
     specs, sequential = _slots(options, settings)
+    masks = Masks(settings.mask)
+    for variables in (os.environ, hidden or {}, *(gate.env for gate in settings.gates)):
+        masks.learn(variables)
     return Launch(
         rootdir=rootdir,
         options=options,
@@ -114,6 +132,7 @@ def prepare(config: pytest.Config, options: BatchOptions, typed: Typed, run_id: 
         ),
         detected=detected,
         problem=problem,
+        masks=masks,
     )
 
 
@@ -135,6 +154,8 @@ def settle(config: pytest.Config, launch: Launch) -> Launch:
     _check(plan)
     parsers = hooks.parsers(config, plan)
     check_parsers(plan, plan.config, parsers)
+    for gate in plan.config.gates:
+        launch.masks.learn(gate.env)
     return replace(
         launch,
         config=plan.config,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,11 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGTERM
 
+from pytest_batchgate.core.masking import Masks
 from pytest_batchgate.core.model import Command, Gate, GateState
 from pytest_batchgate.core.protocol import CommandEnded, Input, ServiceReady, StopCommand
 from pytest_batchgate.workers import outcome, services
 from pytest_batchgate.workers.environ import OutputError
 from pytest_batchgate.workers.guard import Guard
+from pytest_batchgate.workers.logfile import CommandFiles
 from pytest_batchgate.workers.process import (
     Child,
     Exit,
@@ -62,14 +63,14 @@ class Attempt:
         marker: bytes,
         guard: Guard,
         announce: Callable[[Input], None],
+        masks: Masks,
     ) -> None:
         """``stem`` names its files in ``log_dir``; ``environment`` is given the path for its outputs."""
         assert isinstance(gate.work, Command)
         self._gate = gate
         self._work = gate.work
         self._rootdir = rootdir
-        self._log_dir = log_dir
-        self._stem = stem
+        self._files = CommandFiles(log_dir, stem, masks)
         self._environment = environment
         self._marker = marker
         self._guard = guard
@@ -85,8 +86,6 @@ class Attempt:
         self._tree: Tree | None = None
         self._is_ready = False
         self._peak = Usage(0.0, 0, 0)
-        self._log: Path | None = None
-        self._outputs: Path | None = None
 
     def stop(self, order: StopCommand) -> None:
         """End it.  The first order's state and reason hold; a later one can only shorten the grace."""
@@ -116,12 +115,11 @@ class Attempt:
                 waker, self._waker = self._waker, None
             if waker is not None:
                 waker.close()
-            if self._outputs is not None:
-                outcome.remove(self._outputs)
+            self._files.finish()
         with self._lock:
             if self._stopping is not None:  # an order beats what the command made of it
                 ended = replace(ended, state=self._stopping.state, reason=self._stopping.reason)
-        return replace(ended, log_path=str(self._log) if self._log is not None else None)
+        return replace(ended, log_path=str(self._files.log) if self._files.log is not None else None)
 
     # --- from start to exit -------------------------------------------------
 
@@ -166,31 +164,16 @@ class Attempt:
         return cwd
 
     def _open_files(self) -> int:
-        """The descriptor of a fresh log; an empty outputs file beside it."""
         try:
-            self._log_dir.mkdir(parents=True, exist_ok=True)
-            return self._create_in(self._log_dir)
-        except OSError:  # a full or read-only place must not stop a check that needs no place
-            try:
-                return self._create_in(Path(tempfile.mkdtemp(prefix="batchgate-")))
-            except OSError as problem:
-                raise CannotStartError(f"no place for its log: {problem.strerror or problem}") from None
-
-    def _create_in(self, folder: Path) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        log, outputs = folder / f"{self._stem}.log", folder / f"{self._stem}.outputs"
-        for path in (log, outputs):  # fresh ones: something may still write to those of an earlier run
-            path.unlink(missing_ok=True)
-        os.close(os.open(outputs, flags, 0o644))
-        self._outputs = outputs
-        fd = os.open(log, flags, 0o644)
-        self._log = log
-        return fd
+            return self._files.open()
+        except (OSError, RuntimeError) as problem:
+            why = (problem.strerror if isinstance(problem, OSError) else None) or problem
+            raise CannotStartError(f"no place for its log: {why}") from None
 
     def _start(self, cwd: Path, output: int) -> Child:
         work = self._work
         argv = ("/bin/sh", "-c", work.shell) if work.shell is not None else work.argv
-        env = dict(self._environment(str(self._outputs)))
+        env = dict(self._environment(str(self._files.outputs)))
         if work.ready is not None and work.ready.line is not None:
             env.setdefault("PYTHONUNBUFFERED", "1")  # a line that waits in a buffer is never seen
         self._guard.start()
@@ -203,9 +186,9 @@ class Attempt:
         ready = self._work.ready
         if ready is None:
             return
-        assert self._log is not None
+        assert self._files.log is not None
         try:
-            probe = services.make_probe(ready, tree=tree, log=self._log)
+            probe = services.make_probe(ready, tree=tree, log=self._files.log)
         except services.NeverReady as never:
             self._tell(str(never))
             return
@@ -256,9 +239,8 @@ class Attempt:
         if problem is not None:
             self._stop(GateState.FAILED, problem, self._gate.grace_s)
             return
-        assert self._outputs is not None
         try:
-            outputs = outcome.read_outputs(self._outputs)
+            outputs = self._files.read_outputs()
         except OutputError as malformed:
             self._stop(GateState.FAILED, str(malformed), self._gate.grace_s)
             return
@@ -342,8 +324,7 @@ class Attempt:
                 report, problem = watch.settle()
                 problems += [problem] if problem else []
             try:
-                assert self._outputs is not None
-                outputs = outcome.read_outputs(self._outputs)
+                outputs = self._files.read_outputs()
             except OutputError as malformed:
                 problems.append(str(malformed))
             too_much = self._breach(exit_.peak_rss_bytes)  # it may have come and gone between two looks

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_batchgate.core.masking import Masks
 from pytest_batchgate.core.model import Gate, GateName, GateState
 from pytest_batchgate.core.protocol import CommandEnded, Input, StartCommand, StopCommand
 from pytest_batchgate.workers.attempt import Attempt
@@ -40,8 +41,11 @@ class CommandRunner:
         run_id: str,
         guard: Guard | None = None,
         read_output: Callable[[Gate, CommandEnded], CommandEnded] | None = None,
+        masks: Masks | None = None,
     ) -> None:
         """``put`` is called from other threads, and must not block.
+
+        ``masks``: what nobody hears of; it learns what commands hand on.
 
         ``read_output`` makes findings of what a command left, in the command's thread.
 
@@ -57,6 +61,7 @@ class CommandRunner:
         self._guard = guard if guard is not None else Guard(run_marker(run_id))
         self._owns_guard = guard is None
         self._read_output = read_output
+        self._masks = masks if masks is not None else Masks()
         self._stems = file_stems(gates)
         self._lock = threading.Lock()  # over what follows
         self._closed = False
@@ -88,6 +93,7 @@ class CommandRunner:
                 marker=gate_marker(self._run_id, gate.name),
                 guard=self._guard,
                 announce=self._put,
+                masks=self._masks,
             )
             closed = self._closed
             if not closed:
@@ -101,6 +107,10 @@ class CommandRunner:
         def work() -> None:
             ended = attempt.run()
             ended = self._with_findings(self._with_text(ended))
+            if self._masks:
+                from pytest_batchgate.workers.hiding import hide_in_end
+
+                ended = hide_in_end(ended, self._masks)
             self._forget(gate)
             self._put(ended)
             with self._lock:

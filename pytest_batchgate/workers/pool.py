@@ -21,6 +21,7 @@ from typing import Any
 
 import execnet
 
+from pytest_batchgate.core.masking import Masks
 from pytest_batchgate.core.protocol import Input, Leftover, ProcessesLeft, WorkerEnded, WorkerId, WorkerLost
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.environ import TRACE
@@ -76,15 +77,18 @@ class WorkerPool:
         gateways: Gateways,
         guard: Guard,
         traces: Sequence[str],
+        masks: Masks | None = None,
     ) -> None:
         """``specs`` and ``traces``: an execnet spec, and the value of TRACE, per slot.
 
+        ``masks``: what nobody hears of that workers tell.
         ``put`` may be called from any thread.
         """
         self._put = put
         self._specs = list(specs)
         self._traces = list(traces)
         self._guard = guard
+        self._masks = masks if masks is not None else Masks()
         self._run_dir = run_dir
         self._gateways = gateways
         self._lock = threading.Lock()
@@ -204,7 +208,8 @@ class WorkerPool:
         if handle is None or handle.lost:
             return
         if arrival.left:
-            yield ProcessesLeft(handle.id, arrival.left, orderly=handle.ended)
+            left = tuple(each.told(self._masks.text) for each in arrival.left)
+            yield ProcessesLeft(handle.id, left, orderly=handle.ended)
         if handle.ended:
             if handle.leaving and arrival.data is None:
                 handle.leaving = False
@@ -212,10 +217,14 @@ class WorkerPool:
             return
         if arrival.data is None:
             handle.lost = True
-            yield WorkerLost(handle.id, self._running(handle), arrival.reason)
+            yield WorkerLost(handle.id, self._running(handle), self._masks.text(arrival.reason))
             return
         try:
             batch = wire.decode(arrival.data)
+            if self._masks:
+                from pytest_batchgate.workers.hiding import hide_in_batch
+
+                batch = hide_in_batch(batch, self._masks)
             for message in read(batch, handle.id, handle.name, handle.units):
                 if type(message).__name__ == "WorkerEnded":
                     handle.ended = True
@@ -228,7 +237,8 @@ class WorkerPool:
             handle.marker = None
             self._signal(handle, signal.SIGKILL)
             running = self._running(handle)
-            yield WorkerLost(handle.id, running, f"sent what cannot be read ({type(exc).__name__}: {exc})")
+            reason = f"sent what cannot be read ({type(exc).__name__}: {exc})"
+            yield WorkerLost(handle.id, running, self._masks.text(reason))
 
     def at_work(self) -> list[tuple[str, str, int, float]]:
         """The tests that run now: worker, file, index there, seconds so far.  From any thread.

@@ -10,6 +10,7 @@ from pytest_batchgate.core.protocol import (
     CollectedFile,
     FileCollected,
     Input,
+    ShownFile,
     TestResult,
     TestsFinished,
     TestsMissing,
@@ -55,17 +56,19 @@ def read(
 def _collected(
     worker: WorkerId, units: dict[int, str], unit: int, data: dict[str, Any], taken: tuple[int, ...] | None
 ) -> FileCollected:
-    collected = CollectedFile(
-        file=units[unit],
-        keys=data["keys"],
-        gates=data["gates"],
-        traits={index: _traits(traits) for index, traits in data["traits"].items()},
-        timeouts=data["timeouts"],
-        deselected=data["deselected"],
-        errors=data["errors"],
-        duration_s=data["duration_s"],
-        payload={name: data[name] for name in ("reports", "lines", "odd")},
-    )
+    fields: dict[str, Any] = {
+        "file": units[unit],
+        "keys": data["keys"],
+        "gates": data["gates"],
+        "traits": {index: _traits(traits) for index, traits in data["traits"].items()},
+        "timeouts": data["timeouts"],
+        "deselected": data["deselected"],
+        "errors": data["errors"],
+        "duration_s": data["duration_s"],
+        "payload": {name: data[name] for name in ("reports", "lines", "odd")},
+    }
+    shown = data.get("shown")  # by `hiding`
+    collected = ShownFile(**fields, shown=shown) if shown else CollectedFile(**fields)
     return FileCollected(worker, UnitId(unit), collected, taken)
 
 

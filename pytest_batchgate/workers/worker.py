@@ -77,7 +77,8 @@ def _prepare(early: dict[str, Any]) -> pytest.Config:
         os.environ.pop(name, None)
     os.environ.update(early["env"])
     if early["output"] is not None:
-        speak_into(early["output"])
+        with contextlib.suppress(OSError):  # the pipe went with its reader
+            speak_into(early["output"])
     preparing = True
     try:
         return _prepareconfig(list(early["args"]), None)

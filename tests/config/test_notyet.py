@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_batchgate.config import find_source, load_config, not_yet
-from pytest_batchgate.config.notyet import NOT_YET_IN_FILE, NOT_YET_IN_GATES
+from pytest_batchgate.config.notyet import NOT_YET_IN_GATES
 from pytest_batchgate.core.model import Config, GateName
 
 ASKING = {
@@ -35,7 +35,6 @@ def load(folder: Path, text: str) -> Config:
 
 def test_every_key_has_a_case() -> None:
     assert set(ASKING) == set(NOT_YET_IN_GATES)
-    assert set(NOT_YET_IN_FILE) == {"mask"}
 
 
 @pytest.mark.parametrize("key", ASKING)
@@ -57,9 +56,3 @@ def test_a_default_is_refused_at_its_own_place(tmp_path: Path) -> None:
     assert not_yet(config, [GateName("a")]) is None
     error = not_yet(config, [GateName("a"), GateName("b")])
     assert str(error) == "batchgate.yaml:3: `cache` (gate 'b') is not supported yet. Remove it for now"
-
-
-def test_mask_is_refused_whichever_gates_run(tmp_path: Path) -> None:
-    error = not_yet(load(tmp_path, "mask: [A]\ngates: {a: {run: x}}\n"), [])
-    assert str(error) == "batchgate.yaml:2: `mask` is not supported yet. Remove it for now"
-    assert not_yet(load(tmp_path, "mask: []\ngates: {a: {run: x}}\n"), [GateName("a")]) is None

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import psutil
 
+from pytest_batchgate.core.masking import Masks
 from pytest_batchgate.core.model import Command, Gate, GateName, GateState, Ready
 from pytest_batchgate.core.protocol import CommandEnded, Input, ServiceReady, StartCommand, StopCommand
 from pytest_batchgate.workers.commands import CommandRunner
@@ -69,6 +70,7 @@ class Bench:
         *gates: Gate,
         environ: Mapping[str, str] | None = None,
         guard: Guard | None = None,
+        masks: Masks | None = None,
     ) -> None:
         self.inputs: queue.Queue[Input] = queue.Queue()
         self.rootdir = rootdir
@@ -83,6 +85,7 @@ class Bench:
             ),
             run_id=f"test-{os.getpid()}-{rootdir.name}",
             guard=guard,
+            masks=masks,
         )
 
     def start(self, name: str, slots: tuple[int, ...] = (0,), env: Mapping[str, str] | None = None) -> None:
@@ -135,8 +138,8 @@ def benches(tmp_path: Path) -> Iterator[MakeBench]:
     """Makes benches in the test's folder, and ends what still runs on them."""
     made: list[Bench] = []
 
-    def make(*gates: Gate, environ: Mapping[str, str] | None = None) -> Bench:
-        made.append(Bench(tmp_path, *gates, environ=environ))
+    def make(*gates: Gate, environ: Mapping[str, str] | None = None, masks: Masks | None = None) -> Bench:
+        made.append(Bench(tmp_path, *gates, environ=environ, masks=masks))
         return made[-1]
 
     try:

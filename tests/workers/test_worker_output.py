@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import subprocess
 import sys
 from pathlib import Path
 
+from command_kit import until
+
+from pytest_batchgate.core.masking import Masks
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.messages import OutputPrinted
 from pytest_batchgate.workers.outbox import Outbox
@@ -15,15 +19,19 @@ from pytest_batchgate.workers.overhearing import Overhearing
 from pytest_batchgate.workers.worker_junit import JunitRelay
 
 
-def heard_of(folder: Path, *pieces: bytes) -> list[str]:
+def until_heard(overhearing: Overhearing) -> None:
+    until(lambda: not overhearing.is_listening)
+
+
+def heard_of(folder: Path, *pieces: bytes, masks: Masks | None = None) -> list[str]:
     """The lines that arrive when ``pieces`` are written one after the other and the writer ends."""
     heard: queue.SimpleQueue[OutputPrinted] = queue.SimpleQueue()
-    overhearing = Overhearing(folder, heard.put)
+    overhearing = Overhearing(folder, heard.put, masks)
     path = overhearing.pipe("gw7")
     assert path is not None
     with open(path, "wb", buffering=0) as pipe:  # noqa: PTH123 (raw, as a file descriptor is)
         pipe.writelines(pieces)
-    overhearing.settle(30.0)
+    until_heard(overhearing)
     texts = []
     while not heard.empty():
         printed = heard.get()
@@ -47,6 +55,46 @@ def test_an_endless_line_is_shown_in_parts(tmp_path: Path) -> None:
     assert len(parts) > 1
 
 
+def test_hidden_values_are_masked_wherever_the_output_was_cut(tmp_path: Path) -> None:
+    """Within a line that never ends, too, whose parts are shown before it does."""
+    masks = Masks()
+    masks.learn({"MY_TOKEN": "hunter2-hunter2"})
+    begin = b"x" * 65_530
+    parts = heard_of(tmp_path, b"a hunter2", b"-hunter2\n", begin + b"hunter2-", b"hunter2 hunt", masks=masks)
+    assert parts[0] == "a ***"
+    assert "".join(parts[1:]) == "x" * 65_530 + "*** hunt"
+
+
+def test_a_worker_waits_while_nobody_hears_what_it_prints(tmp_path: Path) -> None:
+    """What is on its way stays bounded, however much is printed; nothing is lost."""
+    heard: queue.SimpleQueue[OutputPrinted] = queue.SimpleQueue()
+    overhearing = Overhearing(tmp_path, heard.put)
+    path = overhearing.pipe("gw0")
+    assert path is not None
+    code = (
+        "import sys; file = open(sys.argv[1], 'w'); [file.write('x' * 99 + chr(10)) for _ in range(100_000)]"
+    )
+    writer = subprocess.Popen([sys.executable, "-S", "-E", "-c", code, path])
+    most = total = 0
+    try:
+        while overhearing.is_listening or not heard.empty():
+            unheard: list[OutputPrinted] = []
+            while sum(len(printed.text) for printed in unheard) < 2**20 and overhearing.is_listening:
+                with contextlib.suppress(queue.Empty):
+                    unheard.append(heard.get(timeout=0.05))
+            while not heard.empty():
+                unheard.append(heard.get())
+            most = max(most, sum(len(printed.text) for printed in unheard))
+            total += sum(len(printed.text) + 1 for printed in unheard)
+            for printed in unheard:
+                overhearing.heard(printed)
+    finally:
+        writer.kill()
+        writer.wait()
+    assert total == 10_000_000
+    assert 2**20 <= most <= 2**20 + 2**16
+
+
 def test_children_write_into_the_pipe_too(tmp_path: Path) -> None:
     heard: queue.SimpleQueue[OutputPrinted] = queue.SimpleQueue()
     overhearing = Overhearing(tmp_path, heard.put)
@@ -59,7 +107,7 @@ def test_children_write_into_the_pipe_too(tmp_path: Path) -> None:
     assert path is not None
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, env=env, check=False)
-    overhearing.settle(30.0)
+    until_heard(overhearing)
     text = []
     while not heard.empty():
         text += heard.get().text.split("\n")
@@ -69,7 +117,7 @@ def test_children_write_into_the_pipe_too(tmp_path: Path) -> None:
 def test_without_a_folder_for_pipes_nothing_is_heard_and_nothing_fails(tmp_path: Path) -> None:
     overhearing = Overhearing(tmp_path / "missing" / "folder", lambda _: None)
     assert overhearing.pipe("gw0") is None
-    overhearing.settle(1.0)
+    assert not overhearing.is_listening
 
 
 def test_what_tests_add_to_the_report_is_passed_on_as_text() -> None:

@@ -1,0 +1,85 @@
+"""The streams that stand in for a process's own, and the environment while a run lasts."""
+
+from __future__ import annotations
+
+import atexit
+import io
+import os
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from pytest_batchgate.core.masking import Masks
+from pytest_batchgate.plugin.fence import Fence, GuardedStream
+
+
+def masks() -> Masks:
+    found = Masks()
+    found.learn({"MY_TOKEN": "hunter2-hunter2"})
+    return found
+
+
+def test_what_is_held_back_comes_with_what_follows_or_in_the_end() -> None:
+    real = io.StringIO()
+    stream = GuardedStream(real, masks(), defuse=True)
+    for piece in ("a hunter2", "-hunter2 h", "ow #", "#", "[x"):
+        assert stream.write(piece) == len(piece)
+    stream.writelines(["\n:", ":b hunt"])
+    stream.flush()
+    assert real.getvalue() == "a *** how ## [x\n: :b "
+    stream.finish(whole_line=True)
+    assert real.getvalue() == "a *** how ## [x\n: :b hunt\n"
+    stream.write("late hunter2-hunter2 hun")  # a handler of logging may keep the stream for ever
+    assert real.getvalue().endswith("hunt\nlate *** hun")
+
+
+def test_a_stream_that_cannot_write_everything() -> None:
+    """What was held back is not lost with what cannot be written; other attributes are the stream's own."""
+    raw = io.BytesIO()
+    real = io.TextIOWrapper(raw, encoding="ascii", write_through=True)
+    stream = GuardedStream(real, masks(), defuse=False)
+    stream.write("a hun")
+    stream.write("g \u00e9\n")
+    assert raw.getvalue() == b"a hung \\xe9\n"
+    assert (stream.encoding, stream.isatty()) == ("ascii", False)
+
+
+@pytest.fixture(name="late")
+def late_calls(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
+    """What is left for the end of the process."""
+    calls: list[Callable[[], None]] = []
+    monkeypatch.setattr(atexit, "register", calls.append)
+    return calls
+
+
+def test_a_run_that_ends_before_its_session(
+    late: list[Callable[[], None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pytest tells its error after the clean-up: the streams stay until the process ends."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_ENV", "/somewhere")
+    out, err = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    fence = Fence()
+    assert (fence.hidden, "GITHUB_ENV" in os.environ) == ({"GITHUB_ENV": "/somewhere"}, False)
+    fence.guard_streams(Masks())
+    fence.close()
+    assert os.environ["GITHUB_ENV"] == "/somewhere"
+    sys.stderr.write("::error::told late")
+    sys.stdout.write("begun")
+    (end,) = late
+    end()
+    first, begun, last = out.getvalue().splitlines()
+    assert first == f"::stop-commands::{last.strip(':')}"
+    assert (begun, err.getvalue()) == ("begun", ": :error::told late")
+    assert (sys.stdout, sys.stderr) == (out, err)
+
+
+def test_without_a_reason_nothing_is_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    streams = sys.stdout, sys.stderr
+    fence = Fence()
+    fence.guard_streams(Masks())
+    assert (sys.stdout, sys.stderr) == streams
