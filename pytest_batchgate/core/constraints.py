@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from pytest_batchgate.core.endings import PASSING, lose
 from pytest_batchgate.core.events import Noticed
 from pytest_batchgate.core.gating import allowance, became, is_open
 from pytest_batchgate.core.ledger import FileRun, Realm
 from pytest_batchgate.core.model import GateName
 from pytest_batchgate.core.protocol import UnitId
-from pytest_batchgate.core.realms import PASSING, lose
 from pytest_batchgate.core.specials import Special, Target
 from pytest_batchgate.core.state import RunState, WorkerRun
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_batchgate.core import constraints, givingup, realms
+from pytest_batchgate.core import constraints, endings, givingup, realms
 from pytest_batchgate.core.agreed import IN_COLLECTION
 from pytest_batchgate.core.events import Noticed, WorkerStarted, WorkerStopped
 from pytest_batchgate.core.gating import recall_unit
@@ -79,6 +79,8 @@ def on_worker_lost(state: RunState, event: WorkerLost) -> None:
     if worker is None:
         return
     units = list(worker.units.values())
+    for unit in units:
+        unit.releasing = True  # who is gone is asked for nothing: there would be no answer
     culprit = _culprit(units, event.running)
     crashed: GateRun | None = None
     if worker.doom is not None:
@@ -164,7 +166,7 @@ def _blame(state: RunState, worker: WorkerRun, unit: Unit, index: int, reason: s
     elif unit.collecting and (known := realms.read_elsewhere(state, file.name)) is not None:
         unit.collecting = False
         for lost in realms.admit_file(state, worker.realm, file, known, worker.name):
-            realms.lose(state, file, lost, "error", reason=reason, worker=worker.name)
+            endings.lose(state, file, lost, "error", reason=reason, worker=worker.name)
     elif unit.collecting:
         # The file takes its importer down: it is a collection error, and is not tried again.
         unit.collecting = False
@@ -176,7 +178,7 @@ def _blame(state: RunState, worker: WorkerRun, unit: Unit, index: int, reason: s
     else:  # a second collection of a file that another worker collected without trouble
         tell_lost(state, unit, unit.out, reason)
         for lost in sorted(unit.out):
-            realms.lose(state, file, lost, "error", reason=reason, worker=worker.name)
+            endings.lose(state, file, lost, "error", reason=reason, worker=worker.name)
         unit.out.clear()
 
 
@@ -196,7 +198,7 @@ def _end_running(
         if try_again(state, run, file, result, worker.name, died=how):
             return None
     file.tried.pop(index, None)
-    realms.lose(state, file, index, "failed", reason=words, worker=worker.name)
+    endings.lose(state, file, index, "failed", reason=words, worker=worker.name)
     return run
 
 

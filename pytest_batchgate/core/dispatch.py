@@ -16,6 +16,7 @@ from pytest_batchgate.core import (
     constraints,
     crew,
     deadlines,
+    endings,
     fill,
     gating,
     leaks,
@@ -281,7 +282,7 @@ def on_tests_finished(state: RunState, event: TestsFinished) -> None:
         file.done += 1
         file.done_s += result.duration_s
         if watched:
-            realms.test_ended(state, file, index, result.outcome)
+            endings.test_ended(state, file, index, result.outcome)
     rest = event.results[told:] if told else event.results
     if rest:
         state.tell(TestsWereRun(state.now, worker.name, collected, rest))
@@ -327,7 +328,7 @@ def on_unit_finished(state: RunState, event: UnitFinished) -> None:
     crew.tell_lost(state, unit, unit.out, "")
     for index in sorted(unit.out):
         words = "the worker did not report this test"
-        realms.lose(state, unit.file, index, "error", reason=words, worker=worker.name)
+        endings.lose(state, unit.file, index, "error", reason=words, worker=worker.name)
     forget_specials(state, unit)
 
 
@@ -381,7 +382,7 @@ def on_tests_missing(state: RunState, event: TestsMissing) -> None:
     for index in event.indexes:
         if file.state[index] == OUT:
             words = "its id was not found again: ids must not differ between processes"
-            realms.lose(state, file, index, "error", reason=words, worker=worker.name)
+            endings.lose(state, file, index, "error", reason=words, worker=worker.name)
 
 
 def on_stop_asked(state: RunState, event: StopAsked) -> None:

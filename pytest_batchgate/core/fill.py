@@ -12,6 +12,7 @@ from pytest_batchgate.core import crew, distribute, theft
 from pytest_batchgate.core.constraints import ALONE, any_ready
 from pytest_batchgate.core.crew import out_of_restarts
 from pytest_batchgate.core.deadlock import bring_forward, explain
+from pytest_batchgate.core.endings import lose
 from pytest_batchgate.core.gating import (
     collecting_on,
     command_level_s,
@@ -28,7 +29,6 @@ from pytest_batchgate.core.ledger import DEFAULT_FILE_S, Realm, RealmKey
 from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import GateState
 from pytest_batchgate.core.protocol import ParkWorker, WorkerId
-from pytest_batchgate.core.realms import lose
 from pytest_batchgate.core.state import RunState, WorkerRun
 
 # A worker costs about a third of a second of CPU to start; less work than this is not shared.

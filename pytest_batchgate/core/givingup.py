@@ -8,7 +8,7 @@ the last slot gets a second try, and only then is the environment without worker
 
 from __future__ import annotations
 
-from pytest_batchgate.core import realms
+from pytest_batchgate.core import endings
 from pytest_batchgate.core.events import Noticed
 from pytest_batchgate.core.gating import recall
 from pytest_batchgate.core.ledger import Realm
@@ -24,7 +24,7 @@ def count_crash(state: RunState, run: GateRun, reason: str) -> None:
     plural = "s" if run.crashes > 1 else ""
     run.given_up = f"its tests took {run.crashes} worker{plural} down (the last {reason})"
     assert run.claim is not None
-    realms.end_all_tried(state, run)
+    endings.end_all_tried(state, run)
     recall(state, run.claim)
 
 
@@ -39,11 +39,11 @@ def sweep(state: RunState, run: GateRun) -> bool:
             run.realm.waiting.pop(file.name, None)
         for index in indexes:
             found = True
-            realms.lose(state, file, index, "error", reason=words)
+            endings.lose(state, file, index, "error", reason=words)
     for special in [special for special in state.specials if special.gate == run.claim]:
         found = True
         state.specials.remove(special)
-        realms.lose(state, special.file, special.index, "error", reason=words)
+        endings.lose(state, special.file, special.index, "error", reason=words)
     return found
 
 

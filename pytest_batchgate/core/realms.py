@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pytest_batchgate.core.agreed import NO_GATE
-from pytest_batchgate.core.events import FileWasCollected, TestsWereRun, TestWasLost
+from pytest_batchgate.core.endings import end_all_tried, end_too_late, lose, test_ended
+from pytest_batchgate.core.events import FileWasCollected, TestWasLost
 from pytest_batchgate.core.ledger import DONE_AS, FOREIGN, OUT, TODO, FileRun, Realm
 from pytest_batchgate.core.lifecycle import GateRun
-from pytest_batchgate.core.model import GateState
 from pytest_batchgate.core.protocol import CollectedFile
 from pytest_batchgate.core.specials import Special
 from pytest_batchgate.core.state import RunState
-
-PASSING = frozenset({"passed", "xpassed"})
 
 
 def enter_realm(state: RunState, run: GateRun) -> None:
@@ -163,7 +161,7 @@ def admit_file(
                 state.unclaimed.append(collected.nodeid(index))
         elif run.ended:
             if first_time or run.realm is realm:
-                _too_late(state, file, index, run)
+                end_too_late(state, file, index, run)
         elif run.realm is realm:
             if _admit(state, realm, file, index, run):
                 free.append(index)
@@ -236,85 +234,6 @@ def take_back(state: RunState, realm: Realm, file: FileRun, indexes: Iterable[in
             plain.append(index)
     if plain:
         put_back(realm, file, plain)
-
-
-def test_ended(state: RunState, file: FileRun, index: int, outcome: str) -> None:
-    """Tell the targets that watch this test.  Costs one look-up where nobody does."""
-    targets = state.watched.pop((file.name, index), None)
-    for target in targets or ():
-        target.pending -= 1
-        if outcome not in PASSING and target.culprit is None:
-            assert file.collected is not None
-            target.culprit = f"{file.collected.nodeid(index)}, which {_BECAME.get(outcome, outcome)}"
-
-
-_BECAME = {"error": "had an error", "skipped": "was skipped", "not_run": "was not run"}
-
-
-def lose(
-    state: RunState, file: FileRun, index: int, outcome: str, *, reason: str, worker: str | None = None
-) -> None:
-    """End a test that has no report of its own, or of an attempt that does not count any more."""
-    assert file.collected is not None
-    run = state.run_of(file.collected.gates[index])
-    assert run is not None
-    assert file.state[index] in {TODO, OUT}
-    if index in file.tried:
-        end_tried(state, run, file, index)
-        return
-    file.state[index] = DONE_AS[outcome]
-    run.remaining -= 1
-    run.counts[outcome] += 1
-    state.tell(TestWasLost(state.now, worker, file.collected, index, outcome, reason))
-    test_ended(state, file, index, outcome)
-
-
-def end_tried(state: RunState, run: GateRun, file: FileRun, index: int) -> None:
-    """End a test that will not be tried again after all, as its last attempt ended."""
-    assert file.collected is not None
-    tried = file.tried.pop(index)
-    run.pausing -= tried.pausing
-    outcome = tried.result.outcome
-    file.state[index] = DONE_AS[outcome]
-    run.remaining -= 1
-    run.counts[outcome] += 1
-    if tried.died:
-        words = tried.result.text
-        state.tell(TestWasLost(state.now, tried.worker, file.collected, index, outcome, words))
-    else:
-        state.tell(TestsWereRun(state.now, tried.worker, file.collected, (tried.result,)))
-    test_ended(state, file, index, outcome)
-
-
-def end_all_tried(state: RunState, run: GateRun) -> None:
-    """No test of the gate starts any more: those that were to run again have ended."""
-    if run.realm is None or not run.gate.retries.count:
-        return
-    for file in run.realm.files.values():
-        for index in sorted(file.tried):
-            assert file.collected is not None
-            if file.collected.gates[index] == run.claim:
-                end_tried(state, run, file, index)
-
-
-def _too_late(state: RunState, file: FileRun, index: int, run: GateRun) -> None:
-    """A test that turned up when its gate had ended."""
-    assert file.collected is not None
-    if run.state in {GateState.SKIPPED, GateState.BROKEN}:
-        outcome, reason = "skipped", run.reason or "a need was not good"
-    elif run.cut_short:
-        outcome, reason = "not_run", ""
-    else:
-        outcome = "error"
-        state.late_errors += 1
-        reason = (
-            f"its marker names gate {run.name}, which had ended before this file was collected; "
-            f"add the file to the gate's paths"
-        )
-    file.state[index] = DONE_AS[outcome]
-    if reason:
-        state.tell(TestWasLost(state.now, None, file.collected, index, outcome, reason))
-    test_ended(state, file, index, outcome)
 
 
 def give_up_tests(state: RunState, run: GateRun, reason: str | None) -> None:

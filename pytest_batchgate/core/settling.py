@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_batchgate.core import givingup
+from pytest_batchgate.core.endings import end_all_tried
 from pytest_batchgate.core.gating import (
     became,
     begin,
@@ -18,7 +19,7 @@ from pytest_batchgate.core.gating import (
 from pytest_batchgate.core.leaks import awaits_workers, listed
 from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import GateState, Tests
-from pytest_batchgate.core.realms import end_all_tried, enter_realm
+from pytest_batchgate.core.realms import enter_realm
 from pytest_batchgate.core.state import RunState
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_batchgate.core.breaker import TRANSITIONS, BreakerChange, BreakerState
+from pytest_batchgate.core.endings import PASSING
 from pytest_batchgate.core.events import BreakerChanged
 from pytest_batchgate.core.ledger import OUT
 from pytest_batchgate.core.model import GateName
 from pytest_batchgate.core.protocol import AssignFile, AssignTests, WorkerId
-from pytest_batchgate.core.realms import PASSING
 
 if TYPE_CHECKING:
     from invariants import Watch

@@ -22,6 +22,7 @@ from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.breaker import BreakerState
 from pytest_batchgate.core.constraints import ALONE
 from pytest_batchgate.core.distribute import claims_to_collect, open_claims
+from pytest_batchgate.core.endings import PASSING
 from pytest_batchgate.core.events import (
     BreakerChanged,
     Event,
@@ -47,7 +48,6 @@ from pytest_batchgate.core.protocol import (
     Traits,
     WorkerId,
 )
-from pytest_batchgate.core.realms import PASSING
 
 if TYPE_CHECKING:
     from simulator import Simulator

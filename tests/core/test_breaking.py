@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from simulator import Simulator
-from simworld import SimCommand
+from simworld import SimCommand, SimTest
 from stories import case, command, file, play, story, suite
 
 from pytest_batchgate.core.events import BreakerChanged, GateFinished, TestsWereRun, TestWasLost
-from pytest_batchgate.core.model import Breaker, GateState, Retries
+from pytest_batchgate.core.model import Breaker, GateName, GateState, Retries
 
 
 def names(count: int, prefix: str = "test_") -> list[str]:
@@ -192,3 +192,31 @@ def test_attempts_of_a_command_count(
         assert found.report.reason == (
             "breaker open: 2 failures in a row, and no cooldown is set (the last one: exit 1)"
         )
+
+
+def test_a_worker_that_died_is_asked_for_nothing_back() -> None:
+    """There would be no answer to wait for."""
+    gate = suite("db", breaker=Breaker(threshold=1, cooldown_s=2.0))
+    sim = play([gate], [file("a.py", case("test_a", crashes=True), "test_b", "test_c")])
+    told = story(sim)
+    assert "db breaker open: 1 failure in a row (3 held)" in told
+    assert "gw0 gives back all" not in told
+    assert report_of(sim, "db").report.counts["passed"] == 2
+
+
+def test_what_a_broken_gate_had_in_a_file_of_two_environments_is_skipped_once() -> None:
+    """The file turns up when `db` has ended, in the one environment and then in its own."""
+    gates = [
+        suite("db", paths=["d"], env={"A": "1"}, breaker=Breaker(threshold=1)),
+        suite("unit", paths=["s"]),
+        suite("more", paths=["s"], env={"A": "1"}),
+    ]
+    marked = [SimTest(name=f"test_{name}", marker=GateName(name)) for name in ("db", "unit", "more")]
+    files = [file("d/a.py", case("test_a", "failed"), *names(4)), file("s/b.py", *marked)]
+    sim = play(gates, files, sequential=True)
+    told = [line for line in story(sim, only="t") if "s/b.py" in line]
+    assert told == [
+        "s/b.py::test_db skipped: breaker open: 1 failure in a row, and no cooldown is set",
+        "gw0 ran s/b.py::test_unit: passed",
+        "gw0 ran s/b.py::test_more: passed",
+    ]
