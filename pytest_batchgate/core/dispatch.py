@@ -89,6 +89,7 @@ class Dispatcher:
             options=options,
             gates=gates,
             alive=[gates[name] for name in plan.order],
+            services=[run for run in gates.values() if run.gate.is_service],
             by_claim=[gates.get(gate.name) for gate in plan.claims],
             slots=[Slot() for _ in range(1 if options.sequential else max(1, options.slots))],
             tails={name: paths[name] - spans[name] for name in paths},

@@ -8,6 +8,8 @@ as soon as a worker has run out of what it was already given.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pytest_batchgate.core import crew, distribute, theft
 from pytest_batchgate.core.constraints import ALONE, any_ready
 from pytest_batchgate.core.crew import out_of_restarts
@@ -44,10 +46,13 @@ def fill(state: RunState) -> bool:
     behind: list[GateRun] = []
     if not state.stopping and not state.options.collect_only:
         _start_services(state)
-        ahead, behind = _ranked_commands(state)
-        _start_commands(state, ahead)
-        if state.workers:  # else there is nobody who could be left to run dry for them
-            waiting = sum(weight_of(run, len(state.slots)) for run in ahead if may_start(state, run))
+        if all(run.claim is None for run in state.alive):  # no tests to weigh them against
+            _start_commands(state, ready_commands(state))
+        else:
+            ahead, behind = _ranked_commands(state)
+            _start_commands(state, ahead)
+            if state.workers:  # else there is nobody who could be left to run dry for them
+                waiting = sum(weight_of(run, len(state.slots)) for run in ahead if may_start(state, run))
     _staff(state)
     _feed(state, spare=waiting)
     if behind:
@@ -57,14 +62,14 @@ def fill(state: RunState) -> bool:
 
 
 def _start_services(state: RunState) -> None:
-    for run in tuple(state.alive):
-        if run.gate.is_service and may_start(state, run) and is_wanted(state, run):
+    for run in state.services:
+        if may_start(state, run) and is_wanted(state, run):
             start_command(state, run, ())
 
 
 def _ranked_commands(state: RunState) -> tuple[list[GateRun], list[GateRun]]:
     """Ready commands: those that go before the tests, and those that come after them."""
-    commands = [run for run in ready_commands(state) if not run.gate.is_service]
+    commands = list(ready_commands(state))
     if not commands:
         return [], []
     priority, level_s = _tests_rank(state)
@@ -98,18 +103,20 @@ def _rest_of_tests_s(state: RunState, run: GateRun) -> float:
     return rest_s / len(state.slots)
 
 
-def _start_commands(state: RunState, commands: list[GateRun]) -> None:
+def _start_commands(state: RunState, commands: Iterable[GateRun]) -> None:
     # Slots without a worker first: the others could test.
     free = [number for number, slot in enumerate(state.slots) if slot.free]
     free.sort(key=lambda number: (state.slots[number].worker is not None, number))
+    if not free:
+        return
     for run in commands:
-        if not free:
-            return
         weight = weight_of(run, len(state.slots))
         # An earlier one may have taken its mutex, or it has started.
         if weight <= len(free) and may_start(state, run):
             start_command(state, run, tuple(sorted(free[:weight])))
             del free[:weight]
+            if not free:
+                return
 
 
 def _staff(state: RunState) -> None:

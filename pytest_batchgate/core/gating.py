@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pytest_batchgate.core.events import GateFinished, GateStarted
 from pytest_batchgate.core.ledger import DEFAULT_COMMAND_S
 from pytest_batchgate.core.lifecycle import GateRun
@@ -279,15 +281,19 @@ def is_wanted(state: RunState, run: GateRun) -> bool:
     return not state.plan.dependents[run.name] or not unneeded(state, run)
 
 
-def ready_commands(state: RunState) -> list[GateRun]:
-    """Commands that may start, best first: priority, then the longest path still to go."""
-    ready = [
-        run
-        for run in state.alive
-        if run.claim is None and run.state is GateState.WAITING and may_start(state, run)
-    ]
-    ready.sort(key=lambda run: (-run.gate.priority, -command_level_s(state, run)))
-    return ready
+def ready_commands(state: RunState) -> Iterator[GateRun]:
+    """Commands but services that may start, best first: priority, then the longest path still to go.
+
+    Looked up one by one: of hundreds that wait, the free slots need a few.
+    """
+    if state.ranked is None:
+        commands = [run for run in state.alive if run.claim is None and not run.gate.is_service]
+        # Neither changes during a run.
+        commands.sort(key=lambda run: (-run.gate.priority, -command_level_s(state, run)))
+        state.ranked = commands
+    for run in state.ranked:
+        if run.state is GateState.WAITING and may_start(state, run):
+            yield run
 
 
 def command_level_s(state: RunState, run: GateRun) -> float:

@@ -143,6 +143,8 @@ class RunState:
     by_claim: list[GateRun | None]  # Plan.claims -> its run; None when it was left out
     slots: list[Slot]
     tails: Mapping[GateName, float]  # longest path behind a gate, in seconds
+    services: list[GateRun] = field(default_factory=list)
+    ranked: list[GateRun] | None = None  # all commands but services, best first; made when first asked for
     now: float = 0.0
     workers: dict[WorkerId, WorkerRun] = field(default_factory=dict)
     units: dict[UnitId, Unit] = field(default_factory=dict)

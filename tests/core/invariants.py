@@ -287,7 +287,7 @@ class Watch:
         state = self.sim.dispatcher.state
         if state.stopping or ALONE in state.serial_held:
             return
-        if any(not run.gate.is_service for run in ready_commands(state)):
+        if any(ready_commands(state)):
             return
         for worker in state.workers.values():
             idle = worker.live and not worker.units and not (worker.ending or worker.leaving)
