@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import sys
 import threading
 import uuid
@@ -22,6 +23,9 @@ import pytest
 from pytest_batchgate.core.defusing import Defuser
 from pytest_batchgate.core.masking import Masks
 from pytest_batchgate.workers.environ import is_hidden
+
+# An order to the terminal: its last letter begins no value, and the terminal waits for it.
+_ORDER = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]\Z")
 
 
 class GuardedStream:
@@ -43,6 +47,8 @@ class GuardedStream:
                 self._write(self._masks.text(text))
             else:
                 shown = self._masked.feed(text)
+                if _ORDER.search(text):
+                    shown += self._masked.finish()
                 self._write(shown if self._defuser is None else self._defuser.feed(shown))
         return len(text)
 
@@ -112,7 +118,7 @@ class Fence:
     def _tell_captured(self, config: pytest.Config) -> None:
         """What conftests and hooks printed: in the end pytest would write it past our streams."""
         capture: Any = config.pluginmanager.get_plugin("capturemanager")
-        if self._streams and capture is not None and capture.is_globally_capturing():
+        if self._streams and getattr(capture, "_global_capturing", None) is not None:
             for name, text in zip(("stdout", "stderr"), capture.read_global_capture(), strict=True):
                 if name in self._streams:
                     self._streams[name].write(text)

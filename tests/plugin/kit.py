@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from pytest_batchgate.core.masking import sounds_secret
+
 PATIENCE_S = 60.0  # only ever waited out by a failure
 
 # A plugin that happens to be installed where the tests run, and takes a third of the start of pytest.
@@ -138,7 +140,11 @@ class Repo:
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
         outer = ("BATCHGATE", "PYTEST", "COV_", "GITHUB_", "COLUMNS")
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not (name.startswith(outer) or sounds_secret(name))  # of whoever runs us
+        }
         return {
             **clean,
             "PYTHONPATH": str(self.root),

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from _pytest.capture import CaptureManager
 
 from pytest_batchgate.core.masking import Masks
 from pytest_batchgate.plugin.fence import Fence, GuardedStream
@@ -32,6 +33,17 @@ def test_what_is_held_back_comes_with_what_follows_or_in_the_end() -> None:
     assert real.getvalue() == "a *** how ## [x\n: :b hunt\n"
     stream.write("late hunter2-hunter2 hun")  # a handler of logging may keep the stream for ever
     assert real.getvalue().endswith("hunt\nlate *** hun")
+
+
+def test_an_order_to_a_terminal_is_whole() -> None:
+    """Its last letter may be one that a value begins with."""
+    real = io.StringIO()
+    stream = GuardedStream(real, masks(), defuse=True)
+    stream.write("x\x1b[?25h")
+    assert real.getvalue() == "x\x1b[?25h"
+    stream.write("\x1b[1mhunter2-")
+    stream.write("hunter2\x1b[0m\x1b[K")
+    assert real.getvalue() == "x\x1b[?25h\x1b[1m***\x1b[0m\x1b[K"
 
 
 def test_a_stream_that_cannot_write_everything() -> None:
@@ -75,6 +87,23 @@ def test_a_run_that_ends_before_its_session(
     assert first == f"::stop-commands::{last.strip(':')}"
     assert (begun, err.getvalue()) == ("begun", ": :error::told late")
     assert (sys.stdout, sys.stderr) == (out, err)
+
+
+def test_a_session_without_capturing_and_without_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pytest >&-`: there is nothing to tell the runner, and pytest has not begun to capture."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    config = pytest.Config.fromdictargs({}, [])
+    config.pluginmanager.unregister(name="capturemanager")
+    config.pluginmanager.register(CaptureManager("fd"), "capturemanager")
+    fence = Fence()
+    fence.guard_streams(Masks())
+    fence.begin_session(config)
+    config._ensure_unconfigure()
+    fence.close()
+    assert sys.stdout is None
+    assert isinstance(sys.stderr, io.StringIO)
 
 
 def test_without_a_reason_nothing_is_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
