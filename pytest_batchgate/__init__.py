@@ -54,7 +54,7 @@ _PUBLIC = {
     "core.events": (
         "BreakerChanged Event FileWasCollected FilesListed GateBecameReady GateFinished GateReport "
         "GateStarted GateWillRetry Noticed RunFinished RunResult RunStarted TestWasLost TestWillRetry "
-        "TestsWereRun WorkerStarted WorkerStopped"
+        "TestsWereCarried TestsWereRun WorkerStarted WorkerStopped"
     ),
     "core.model": "Breaker Command Config Finding Gate GateName GateState Ready Retries Tests",
     "core.plan": "Plan",

@@ -107,6 +107,7 @@ class Dispatcher:
         plan = self.state.plan
         claims = tuple(gate.name for gate in plan.claims)
         self.state.tell(RunStarted(now, plan.gates, self.state.options.slots, claims))
+        gating.carry_commands(self.state)
         return self._conclude()
 
     def handle(self, event: Input, now: float) -> Step:

@@ -184,7 +184,9 @@ def _give_picked(
 def _give_file(state: RunState, worker: WorkerRun, file: FileRun, claims: list[int]) -> None:
     """A gate with mutexes takes them now, for its tests may be met; others begin with their first test."""
     opened: set[int] = set()
-    if not state.options.collect_only:
+    carried = state.options.carried
+    # Where only some tests have to run, none runs unasked.
+    if not state.options.collect_only and (carried is None or file.name not in carried.tests):
         mine = [claim for claim in file.claimants if claim in claims]
         level = max((_priority(state, claim) for claim in mine), default=0)
         for claim in mine:

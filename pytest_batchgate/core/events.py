@@ -41,6 +41,7 @@ class GateReport:
     more_findings: int = 0  # beyond those that were kept
     log_path: str | None = None
     is_service: bool = False
+    wrote_outputs: bool = False  # for those that need it
 
     @property
     def fails_run(self) -> bool:
@@ -164,7 +165,10 @@ class FilesListed:
 
 @dataclass(frozen=True, slots=True)
 class FileWasCollected:
-    """Once per file and environment: the collection that counts."""
+    """Once per file and environment: the collection that counts.
+
+    ``worker`` is empty where a resumed run takes it from the run before.
+    """
 
     at: float
     worker: str
@@ -222,6 +226,17 @@ class TestWillRetry:
 
 
 @dataclass(frozen=True, slots=True)
+class TestsWereCarried:
+    """Tests of a file that a resumed run does not run: how they ended in the run before."""
+
+    __test__ = False
+
+    at: float
+    collected: CollectedFile
+    results: tuple[TestResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     at: float
     result: RunResult
@@ -242,5 +257,6 @@ Event: TypeAlias = (
     | TestsWereRun
     | TestWasLost
     | TestWillRetry
+    | TestsWereCarried
     | RunFinished
 )

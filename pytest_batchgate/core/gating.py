@@ -21,7 +21,7 @@ from pytest_batchgate.core.state import RunState, Unit
 
 def culprit_of(state: RunState, run: GateRun) -> GateRun | None:
     """The first need that ended without satisfying ``run``."""
-    if run.gate.when == "always" or state.options.collect_only:
+    if run.gate.when == "always" or state.options.collect_only or has_nothing_to_run(state, run):
         return None
     for name in run.needs:
         need = state.gates[name]
@@ -32,13 +32,18 @@ def culprit_of(state: RunState, run: GateRun) -> GateRun | None:
 
 def needs_met(state: RunState, run: GateRun) -> bool:
     """Whether every need is good (``when: always``: has ended, or answers)."""
-    if state.options.collect_only:
+    if state.options.collect_only or has_nothing_to_run(state, run):
         return True
     if run.gate.when == "always":
         return all(
             state.gates[name].ended or state.gates[name].state is GateState.READY for name in run.needs
         )
     return all(state.gates[name].satisfies_needs for name in run.needs)
+
+
+def has_nothing_to_run(state: RunState, run: GateRun) -> bool:
+    """Whether all tests of the gate are carried: it needs neither others nor their services."""
+    return state.options.carried is not None and run.name in state.options.carried.gates
 
 
 def resources_free(state: RunState, run: GateRun) -> bool:
@@ -265,7 +270,8 @@ def has_tests_out(state: RunState, claim: int) -> bool:
 
 
 def _users(state: RunState, run: GateRun) -> list[GateRun]:
-    return [state.gates[name] for name in state.plan.dependents[run.name]]
+    users = [state.gates[name] for name in state.plan.dependents[run.name]]
+    return [user for user in users if not has_nothing_to_run(state, user)]
 
 
 def unneeded(state: RunState, run: GateRun) -> bool:
@@ -278,7 +284,20 @@ def unneeded(state: RunState, run: GateRun) -> bool:
 
 def is_wanted(state: RunState, run: GateRun) -> bool:
     """Whether a service is to be started: somebody needs it, or it was chosen by its name."""
-    return not state.plan.dependents[run.name] or not unneeded(state, run)
+    if not state.plan.dependents[run.name]:
+        return True
+    if not _users(state, run):  # what needs it is carried: only a marker may still ask for it
+        return state.asks_for(run.name)
+    return not unneeded(state, run)
+
+
+def carry_commands(state: RunState) -> None:
+    """End the commands that were good in the run before; they need not wait for anything."""
+    carried = state.options.carried
+    for name, past in carried.commands.items() if carried is not None else ():
+        run = state.gates[name]
+        run.findings, run.more_findings = past.findings, past.more_findings
+        end(state, run, GateState.CARRIED)
 
 
 def ready_commands(state: RunState) -> Iterator[GateRun]:

@@ -63,6 +63,7 @@ class GateRun:
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     flaky: int = 0  # tests that passed, and had not at first
     pausing: int = 0  # tests between two attempts; counted in `remaining`, too
+    carried: int = 0  # of these, tests that a resumed run did not run
     work_s: float = 0.0
     struck: set[WorkerId] = field(default_factory=set)  # whose last evidence for the breaker was a failure
     # command gates
@@ -118,4 +119,5 @@ class GateRun:
             more_findings=self.more_findings,
             log_path=self.log_path,
             is_service=self.gate.is_service,
+            wrote_outputs=bool(self.outputs),
         )

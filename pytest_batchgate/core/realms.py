@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.endings import end_all_tried, end_too_late, lose, test_ended
-from pytest_batchgate.core.events import FileWasCollected, TestWasLost
+from pytest_batchgate.core.events import FileWasCollected, TestsWereCarried, TestWasLost
 from pytest_batchgate.core.ledger import DONE_AS, FOREIGN, OUT, TODO, FileRun, Realm
 from pytest_batchgate.core.lifecycle import GateRun
-from pytest_batchgate.core.protocol import CollectedFile
+from pytest_batchgate.core.protocol import CollectedFile, TestResult
 from pytest_batchgate.core.specials import Special
 from pytest_batchgate.core.state import RunState
 
@@ -33,6 +33,7 @@ def enter_realm(state: RunState, run: GateRun) -> None:
     for file in realm.files.values():
         if file.collected is None:
             continue
+        carry_over(state, realm, file)
         plain = [
             index
             for index, claim in enumerate(file.collected.gates)
@@ -72,6 +73,11 @@ def adopt_files(state: RunState, realm: Realm) -> None:
     if len(realm.files) != before:
         order_queue(state, realm)
     count_uncollected(state, realm)
+    carried = state.options.carried
+    if carried is not None:
+        for file in [file for file in realm.queue if file.name in carried.files]:
+            if file in realm.queue:
+                admit_file(state, realm, file, carried.files[file.name], "")
 
 
 def wanted(state: RunState, realm: Realm, file: FileRun) -> bool:
@@ -153,6 +159,7 @@ def admit_file(
     if collected.keys or not collected.errors:
         state.known.add(file.name)
     _count_collect_errors(state, realm, file, collected)
+    carry_over(state, realm, file)
     free, elsewhere = [], set()
     for index, claim in enumerate(collected.gates):
         run = state.run_of(claim)
@@ -163,13 +170,38 @@ def admit_file(
             if first_time or run.realm is realm:
                 end_too_late(state, file, index, run)
         elif run.realm is realm:
-            if _admit(state, realm, file, index, run):
+            if file.state[index] == FOREIGN and _admit(state, realm, file, index, run):
                 free.append(index)
         elif run.realm is not None:
             elsewhere.add(run.realm.key)
     for key in elsewhere:
         adopt_files(state, state.realms[key])
     return free
+
+
+def carry_over(state: RunState, realm: Realm, file: FileRun) -> None:
+    """FOREIGN -> DONE for tests of this environment that were good in the run before."""
+    carried = state.options.carried
+    known = carried.tests.get(file.name) if carried is not None else None
+    if not known:
+        return
+    collected = file.collected
+    assert collected is not None
+    kept = []
+    for index, claim in enumerate(collected.gates):
+        run = state.run_of(claim)
+        if run is None or run.realm is not realm or run.ended or file.state[index] != FOREIGN:
+            continue
+        past = known.get(collected.nodeid(index))
+        if past is None or past.gate != run.name or past.outcome is None:
+            continue
+        file.state[index] = DONE_AS[past.outcome]
+        run.counts[past.outcome] += 1
+        run.carried += 1
+        kept.append(TestResult(index, past.outcome, past.duration_s))
+        test_ended(state, file, index, past.outcome)
+    if kept:
+        state.tell(TestsWereCarried(state.now, collected, tuple(kept)))
 
 
 def _count_collect_errors(state: RunState, realm: Realm, file: FileRun, collected: CollectedFile) -> None:

@@ -93,7 +93,8 @@ def _conclude(state: RunState, run: GateRun) -> bool:
     if run.state is GateState.WAITING:
         if not may_start(state, run):
             return False
-        begin(state, run)
+        if not run.carried or run.carried < run.seen:
+            begin(state, run)
     end(state, run, *_verdict(state, run))
     return True
 
@@ -131,7 +132,9 @@ def _verdict_of_tests(state: RunState, run: GateRun) -> tuple[GateState, str | N
             return GateState.DESELECTED, "the command line left no test of it"
         if not work.allow_empty:
             return GateState.EMPTY, "no test was selected (allow-empty: true accepts that)"
-    return GateState.PASSED, None
+    if run.carried and run.carried == run.seen:
+        return GateState.CARRIED, None
+    return GateState.PASSED, f"{run.carried} of {run.seen} tests carried" if run.carried else None
 
 
 def _settle_service(state: RunState, run: GateRun) -> bool:

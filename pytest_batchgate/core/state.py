@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pytest_batchgate.core.claims import claimants
 from pytest_batchgate.core.events import Event
@@ -19,6 +20,9 @@ from pytest_batchgate.core.model import Estimates, GateName, Tests
 from pytest_batchgate.core.plan import Plan
 from pytest_batchgate.core.protocol import Action, UnitId, WorkerId
 from pytest_batchgate.core.specials import Special, Specials, Target
+
+if TYPE_CHECKING:  # few runs resume another one
+    from pytest_batchgate.core.carry import Carried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,7 @@ class RunOptions:
     test_spare_s: float = 0.0  # pytest-timeout, where it is there, gets that much longer to end a test itself
     first_workers: int | None = None  # how many workers to start unasked; None: one per slot
     first_files: tuple[str, ...] = ()
+    carried: Carried | None = None  # what a resumed run need not do again
     seed: str = ""  # of what is left to chance: the pauses between attempts
 
     def expected_spans(self, plan: Plan) -> Mapping[GateName, float]:

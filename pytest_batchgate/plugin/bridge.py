@@ -130,7 +130,8 @@ class Bridge:
             if isinstance(event.collected, ShownFile):
                 keep_findable(self.config, event.collected, [result.index for result in event.results])
         elif isinstance(event, FileWasCollected):
-            self._file_collected(event.collected)
+            if event.worker:  # else nobody did: a resumed run has nothing to run of it
+                self._file_collected(event.collected)
         elif isinstance(event, TestWasLost):
             reports = rebuild.lost_reports(event.collected, event.index, event.outcome, event.reason)
             for report in reports:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import queue
 import shutil
@@ -29,16 +28,17 @@ from pytest_batchgate.plugin.arguments import resolve_paths
 from pytest_batchgate.plugin.bridge import Bridge
 from pytest_batchgate.plugin.crewing import Crewing
 from pytest_batchgate.plugin.doing import Doer
+from pytest_batchgate.plugin.folders import log_dir, state_dir
 from pytest_batchgate.plugin.hearing import Hearing, masked_publish
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.plugin.listing import Listing
+from pytest_batchgate.plugin.remembering import remember
 from pytest_batchgate.plugin.screen import Screen
 from pytest_batchgate.plugin.watching import memory_watched, signals_heeded
 from pytest_batchgate.report.plain import NAME as PLAIN
 from pytest_batchgate.report.plain import PlainReport
 from pytest_batchgate.report.words import plural
 from pytest_batchgate.store.history import History
-from pytest_batchgate.store.recorder import HistoryRecorder
 from pytest_batchgate.workers.environ import run_marker, worker_trace
 from pytest_batchgate.workers.gateway import Gateways
 from pytest_batchgate.workers.guard import Guard
@@ -47,6 +47,7 @@ from pytest_batchgate.workers.overhearing import Overhearing
 from pytest_batchgate.workers.pool import WorkerPool
 
 if TYPE_CHECKING:  # what not every run needs is imported when it does
+    from pytest_batchgate.plugin.resuming import Resumed
     from pytest_batchgate.workers.commands import CommandRunner
 
 LAST_WORDS_S = (
@@ -81,6 +82,7 @@ class Controller:
         self.bus = Bus(through=(Exit, pytest.Session.Failed))
         self.listeners: Sequence[Subscriber] = ()  # of plugins
         self.history: History | None = None
+        self.resumed: Resumed | None = None
         self.stop: StopAsked | None = None
         self.loose_errors = 0
         self.leaked = False  # found at the very end, of a gate that fails for it
@@ -195,7 +197,7 @@ class Controller:
         return CommandRunner(
             put=self.inbox.put,
             rootdir=self.launch.rootdir,
-            log_dir=self.log_dir(self.config),
+            log_dir=log_dir(self.config, self.run_dir),
             gates={gate.name: gate for gate in self.launch.plan.gates},
             run_env=self.launch.run_env,
             run_id=self.launch.run_id,
@@ -220,6 +222,7 @@ class Controller:
             max_restarts=4 * launch.slots if restarts is None else restarts,
             first_workers=self.crewing.first_workers(),
             first_files=self.crewing.last_failed.first_files,
+            carried=self.resumed.carried if self.resumed and not config.option.collectonly else None,
             seed=launch.run_id,
             test_limit_s=self.crewing.limits.test_limit_s,
             test_spare_s=self.crewing.limits.test_spare_s,
@@ -239,9 +242,16 @@ class Controller:
             from pytest_batchgate.plugin.reporting import subscribe_reports
 
             subscribe_reports(self.bus, self.launch, bridge, began=self.began)
-        if self.history is not None and not config.option.collectonly:
-            narrowed = self.launch.typed.narrows or self.launch.options.select is not None
-            self.bus.subscribe(HistoryRecorder(self.history, run_id=self.launch.run_id, narrowed=narrowed))
+        if not config.option.collectonly:
+            remember(
+                self.bus,
+                self.launch,
+                config,
+                history=self.history,
+                narrowed=self.launch.typed.narrows or self.launch.options.select is not None,
+                resumed=self.resumed,
+                folder=state_dir(config),
+            )
         terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None and config.option.collectonly:
             listing = Listing(self.launch.plan, terminal, config.option.verbose)
@@ -256,27 +266,11 @@ class Controller:
         return None
 
     def estimates(self, config: pytest.Config) -> Estimates:
-        folder = self.state_dir(config)
+        folder = state_dir(config)
         if folder is None:
             return Estimates()
         self.history = History.open(folder)
         return self.history.estimates()
-
-    def state_dir(self, config: pytest.Config) -> Path | None:
-        """``batchgate/`` in pytest's cache folder; None where the cache is switched off."""
-        cache = getattr(config, "cache", None)
-        return Path(cache._cachedir) / "batchgate" if cache is not None else None
-
-    def log_dir(self, config: pytest.Config) -> Path:
-        folder = self.state_dir(config)
-        if folder is not None:
-            logs = folder / "logs"
-            with contextlib.suppress(OSError):
-                logs.mkdir(parents=True, exist_ok=True)
-                return logs
-        with contextlib.suppress(OSError):
-            self.run_dir.mkdir(mode=0o700, exist_ok=True)
-        return self.run_dir
 
     # --- the end ------------------------------------------------------------------
 
@@ -327,6 +321,7 @@ class Controller:
         return Ending(
             stop=self.stop,
             continue_on_collection_errors=bool(self.config.option.continue_on_collection_errors),
+            nothing_is_fine=self.resumed is not None,
             loose_errors=self.loose_errors,
             owed=self.bus.owed,
         )

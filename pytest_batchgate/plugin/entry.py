@@ -254,6 +254,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if controller is None:
         return
     controller.crewing.configure(session.config)
+    if controller.launch.options.resume:
+        from pytest_batchgate.plugin.folders import state_dir
+        from pytest_batchgate.plugin.resuming import resume
+
+        try:
+            controller.resumed = resume(controller.launch, session.config, state_dir(session.config))
+        except BatchGateError as exc:
+            raise pytest.UsageError(str(exc)) from None
+        controller.crewing.notices += controller.resumed.notices
     if _is_implemented(session.config, _LISTENING) and not session.config.option.collectonly:
         from pytest_batchgate.plugin import hooks
 

@@ -48,7 +48,6 @@ _LISTS = {
     "batch_variant": ("--batch-variant", "NAME=FILE", "another configuration to benchmark"),
 }
 _NOT_YET = (
-    "batch_resume",
     "batch_verify",
     "batch_watch",
     "batch_shard",
@@ -115,6 +114,7 @@ class BatchOptions:
     plan: str | None
     init: bool = False
     report_dir: Path | None = None  # as typed
+    resume: bool = False
 
     @property
     def only_prints(self) -> bool:
@@ -173,6 +173,7 @@ def read_options(namespace: argparse.Namespace) -> BatchOptions:
         plan=plan,
         init=namespace.batch_init,
         report_dir=_read_report_dir(namespace.batch_report_dir),
+        resume=namespace.batch_resume,
     )
 
 

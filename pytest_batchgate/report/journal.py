@@ -14,6 +14,7 @@ from pytest_batchgate.core.events import (
     Event,
     FileWasCollected,
     RunStarted,
+    TestsWereCarried,
     TestsWereRun,
     TestWasLost,
     TestWillRetry,
@@ -48,6 +49,8 @@ class Journal:
         """TestsWereRun is the hot path."""
         if isinstance(event, TestsWereRun):
             line = self._results(event)
+        elif isinstance(event, TestsWereCarried):
+            line = self._carried(event)
         elif isinstance(event, FileWasCollected):
             line = self._collected(event)
         elif isinstance(event, TestWasLost):
@@ -115,6 +118,25 @@ class Journal:
         return (
             f'{{"event":"TestsWereRun","at":{seconds(event.at)},"worker":{quoted(event.worker)},'
             f'"file":{quoted(collected.file)},"results":[{",".join(results)}]}}'
+        )
+
+    def _carried(self, event: TestsWereCarried) -> str:
+        collected = event.collected
+        return _object(
+            "TestsWereCarried",
+            {
+                "at": event.at,
+                "file": collected.file,
+                "results": [
+                    {
+                        "nodeid": collected.nodeid(result.index),
+                        "gate": self._gate(collected.gates[result.index]),
+                        "outcome": result.outcome,
+                        "duration_s": result.duration_s,
+                    }
+                    for result in event.results
+                ],
+            },
         )
 
     def _lost(self, event: TestWasLost) -> str:

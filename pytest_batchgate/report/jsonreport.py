@@ -16,6 +16,7 @@ from pytest_batchgate.core.events import (
     RunFinished,
     RunResult,
     RunStarted,
+    TestsWereCarried,
     TestsWereRun,
     TestWasLost,
 )
@@ -51,6 +52,9 @@ class JsonReport:
         elif isinstance(event, TestWasLost):
             if event.outcome != "not_run":
                 self._add(event.collected, event.index, event.outcome, 0.0, event.worker)
+        elif isinstance(event, TestsWereCarried):
+            for result in event.results:
+                self._add(event.collected, result.index, result.outcome, result.duration_s, None)
         elif isinstance(event, RunStarted):
             self._gates = GatesOfTests(event)
         elif isinstance(event, RunFinished):

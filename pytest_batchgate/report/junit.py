@@ -23,6 +23,7 @@ from pytest_batchgate.core.events import (
     GateWillRetry,
     RunFinished,
     RunStarted,
+    TestsWereCarried,
     TestsWereRun,
     TestWasLost,
 )
@@ -54,6 +55,7 @@ _SHOWN_AS = {
     GateState.BROKEN: "error",
     GateState.EMPTY: "error",
 }
+_CARRIED = Told(message="as in the run before", properties=(("carried", "true"),))
 _FOUND_MOST = 500  # findings in a case; SARIF has them all
 
 
@@ -136,6 +138,9 @@ class JunitReport:
                 return False
             told = Told(message=event.reason, text="" if event.outcome == "skipped" else event.reason)
             self._add(event.collected, event.index, event.outcome, 0.0, event.worker, told)
+        elif isinstance(event, TestsWereCarried):
+            for result in event.results:
+                self._add(event.collected, result.index, result.outcome, result.duration_s, None, _CARRIED)
         elif isinstance(event, FileWasCollected):
             if not event.collected.errors:
                 return False

@@ -21,6 +21,7 @@ from pytest_batchgate.core.events import (
     GateStarted,
     GateWillRetry,
     RunStarted,
+    TestsWereCarried,
     TestsWereRun,
     TestWasLost,
     TestWillRetry,
@@ -125,7 +126,7 @@ class LiveState:
 
     def fold(self, event: Event) -> None:
         """Take in what happened.  Linear in the tests of a batch, constant otherwise."""
-        if isinstance(event, TestsWereRun):
+        if isinstance(event, (TestsWereRun, TestsWereCarried)):
             self._count(event.collected, ((result.index, result.outcome) for result in event.results))
         elif isinstance(event, TestWasLost):
             self._count(event.collected, [(event.index, event.outcome)])

@@ -60,6 +60,8 @@ class TraceReport:
         if isinstance(event, TestsWereRun):
             self._add_results(event)
         elif isinstance(event, FileWasCollected):
+            if not event.worker:
+                return
             took_s = event.collected.duration_s
             args = {"file": event.collected.file, "tests": len(event.collected.keys)}
             self._add(

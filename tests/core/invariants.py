@@ -32,6 +32,7 @@ from pytest_batchgate.core.events import (
     GateReport,
     GateStarted,
     GateWillRetry,
+    TestsWereCarried,
     TestsWereRun,
     TestWasLost,
     TestWillRetry,
@@ -158,6 +159,9 @@ class Watch:
                 if collected.errors and not collected.keys:
                     self.unread.add(collected.file)
             case TestsWereRun(_, _, collected, results):
+                for result in results:
+                    self._outcome(collected.nodeid(result.index), result.outcome)
+            case TestsWereCarried(_, collected, results):
                 for result in results:
                     self._outcome(collected.nodeid(result.index), result.outcome)
             case TestWasLost(_, _, collected, index, outcome, reason):

@@ -1,0 +1,27 @@
+"""Where a run keeps what outlives it."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+
+def state_dir(config: pytest.Config) -> Path | None:
+    """``batchgate/`` in pytest's cache folder; None where the cache is switched off."""
+    cache = getattr(config, "cache", None)
+    return Path(cache._cachedir) / "batchgate" if cache is not None else None
+
+
+def log_dir(config: pytest.Config, run_dir: Path) -> Path:
+    """For the logs of commands; ``run_dir``, which goes with the run, where there is no other."""
+    folder = state_dir(config)
+    if folder is not None:
+        logs = folder / "logs"
+        with contextlib.suppress(OSError):
+            logs.mkdir(parents=True, exist_ok=True)
+            return logs
+    with contextlib.suppress(OSError):
+        run_dir.mkdir(mode=0o700, exist_ok=True)
+    return run_dir
