@@ -84,8 +84,10 @@ def _by_git(rootdir: Path, but: tuple[Path, ...]) -> Content | None:
     told = _git(
         rootdir, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames"
     )
-    if not top or told is None:
+    if not top:
         return None
+    if told is None:
+        raise OSError("git cannot tell what has changed")
     folder = Path(os.fsdecode(top.rstrip(b"\n")))
     commit = None
     files = {}
@@ -116,6 +118,7 @@ def _git(rootdir: Path, *args: str) -> bytes | None:
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            start_new_session=True,  # Ctrl-C is not for it
             timeout=_GIT_S,
             check=False,
         )

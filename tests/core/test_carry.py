@@ -226,6 +226,15 @@ def test_a_gate_that_was_not_good_with_no_test_to_blame_runs_whole(state: str, c
     assert carried_names(what_to_carry(blamed, plan_of(LINT, UNIT))) == {"a"}
 
 
+def test_a_gate_needs_nothing_only_if_all_that_was_seen_of_it_is_carried() -> None:
+    known = {"unit": PastGate(state=GateState.PASSED)}
+    for last, gates in (("passed", {"unit"}), (None, set())):
+        past = PastRun(gates=known, files=[past_file({"a": "passed", "b": last})])
+        assert what_to_carry(past, plan_of(LINT, UNIT)).gates == gates
+    cut = PastRun(files=[past_file({"a": "passed"})])
+    assert not what_to_carry(cut, plan_of(LINT, UNIT)).gates, "other files of it may not have been collected"
+
+
 def test_commands_are_carried_unless_others_want_of_them_what_only_a_run_gives() -> None:
     service = Gate(name=GateName("db"), work=Command(argv=("db",), ready=Ready(port=1)))
     known = {
