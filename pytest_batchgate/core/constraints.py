@@ -268,6 +268,11 @@ def _may_have(state: RunState, worker: WorkerRun, group: str | None) -> bool:
     """A group stays with the worker that began it, as long as that one can go on."""
     if group is None:
         return True
+    pinned = state.options.pinned.get(group)
+    if pinned is not None:
+        there = state.slots[pinned].worker
+        if there is not None and there.realm is worker.realm:  # else it cannot wait for its slot
+            return there is worker
     owner = state.workers.get(state.groups.get((worker.realm.key, group), worker.id))
     return owner is None or owner is worker or owner.ending or owner.leaving
 

@@ -235,6 +235,8 @@ def _can_start(state: RunState, realm: Realm) -> bool:
 
 def _feed(state: RunState, *, spare: int) -> None:
     """Give live workers their next units; ``spare`` of them are left to run dry for a command."""
+    if state.options.abreast and not all(worker.live or worker.ending for worker in state.workers.values()):
+        return
     crewed = [
         slot.worker
         for slot in state.slots

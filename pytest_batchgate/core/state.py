@@ -49,6 +49,8 @@ class RunOptions:
     first_files: tuple[str, ...] = ()
     carried: Carried | None = None  # what a resumed run need not do again
     seed: str = ""  # of what is left to chance: the pauses between attempts
+    abreast: bool = False  # no test starts before every worker that was started is up
+    pinned: Mapping[str, int] = field(default_factory=dict)  # groups, and the slot of their worker
 
     def expected_spans(self, plan: Plan) -> Mapping[GateName, float]:
         """Expected seconds of each gate, for ranking only: recorded, else a round guess."""

@@ -285,10 +285,12 @@ class Watch:
     def _check_idle(self) -> None:
         """No live worker stands idle while unconstrained tests that it could have wait.
 
-        Unless a command that outranks them waits for slots, a test runs alone, or
-        another worker that holds the file is going to be there sooner.
+        Unless a command that outranks them waits for slots, a test runs alone,
+        another worker that holds the file is going to be there sooner, or all are to begin at once.
         """
         state = self.sim.dispatcher.state
+        if state.options.abreast and any(not (w.live or w.ending) for w in state.workers.values()):
+            return
         if state.stopping or ALONE in state.serial_held:
             return
         if any(ready_commands(state)):

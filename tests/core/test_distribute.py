@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from simworld import SimCommand
-from stories import command, file, play, story, suite
+from stories import case, command, file, play, story, suite
+
+from pytest_batchgate.core.dispatch import Dispatcher
+from pytest_batchgate.core.model import Config
+from pytest_batchgate.core.plan import build_plan
+from pytest_batchgate.core.protocol import AssignFile, SpawnWorker, WorkerListed, WorkerLost
+from pytest_batchgate.core.state import RunOptions
 
 
 def test_the_longest_files_go_first_by_record_and_unknown_ones_before_them() -> None:
@@ -131,3 +137,57 @@ def test_files_that_no_gate_takes_are_read_once_to_name_their_tests() -> None:
     run = play([suite("unit", paths=["u"])], [file("u/a.py", "x"), file("b.py", "y")])
     assert run.dispatcher.state.unclaimed == ["b.py::y"]
     assert "gw0 collects b.py" in story(run)
+
+
+def test_abreast_no_test_starts_before_every_worker_is_up() -> None:
+    """gw1 takes its time; a run that is compared must not let gw0 have everything meanwhile."""
+    plan = build_plan(Config(gates=(suite("unit"),)))
+    for abreast in (False, True):
+        dispatcher = Dispatcher(plan, RunOptions(slots=2, abreast=abreast))
+        workers = [
+            action.worker for action in dispatcher.start(0.0).actions if isinstance(action, SpawnWorker)
+        ]
+        step = dispatcher.handle(WorkerListed(workers[0], ("a.py", "b.py", "c.py")), 1.0)
+        early = [action for action in step.actions if isinstance(action, AssignFile)]
+        assert {action.worker for action in early} == (set() if abreast else {workers[0]})
+        step = dispatcher.handle(WorkerListed(workers[1], ("a.py", "b.py", "c.py")), 2.0)
+        late = {action.worker for action in step.actions if isinstance(action, AssignFile)}
+        assert late == ({workers[1]} if not abreast else set(workers))
+
+
+def test_abreast_a_worker_that_never_comes_up_is_not_waited_for() -> None:
+    plan = build_plan(Config(gates=(suite("unit"),)))
+    dispatcher = Dispatcher(plan, RunOptions(slots=2, abreast=True, max_restarts=0))
+    one, other = [
+        action.worker for action in dispatcher.start(0.0).actions if isinstance(action, SpawnWorker)
+    ]
+    dispatcher.handle(WorkerListed(one, ("a.py",)), 1.0)
+    step = dispatcher.handle(WorkerLost(other, None, "it died"), 2.0)
+    assert [action.worker for action in step.actions if isinstance(action, AssignFile)] == [one]
+
+
+def test_a_pinned_group_goes_to_the_worker_of_its_slot() -> None:
+    """Whoever collected the file, and whoever is idle first."""
+    tests = [case("x", group="one"), case("y", group="two"), case("z", group="one")]
+    for pinned in ({"one": 0, "two": 1}, {"one": 1, "two": 0}):
+        run = play([suite("unit")], [file("a.py", *tests)], slots=2, pinned=pinned, abreast=True)
+        one, two = pinned["one"], pinned["two"]
+        assert sorted(story(run, only="t")) == sorted(
+            [
+                f"gw{one} ran a.py::x: passed",
+                f"gw{one} ran a.py::z: passed",
+                f"gw{two} ran a.py::y: passed",
+            ]
+        )
+
+
+def test_a_pinned_group_does_not_wait_for_a_slot_of_another_environment() -> None:
+    """Each slot hosts one environment: neither test could ever come to the other's."""
+    gates = [suite("a", paths=["a.py"], env={"V": "1"}), suite("b", paths=["b.py"], env={"V": "2"})]
+    files = [file("a.py", case("x", group="one")), file("b.py", case("y", group="two"))]
+    for pinned in ({"one": 0, "two": 1}, {"one": 1, "two": 0}):
+        run = play(gates, files, slots=2, pinned=pinned, abreast=True)
+        assert {line.partition(" ran ")[2] for line in story(run, only="t")} == {
+            "a.py::x: passed",
+            "b.py::y: passed",
+        }

@@ -188,6 +188,7 @@ def worlds(draw: st.DrawFn, *, calm: bool = False) -> World:
             first_files=tuple(file.name for file in sim_files[-1:]),
             test_limit_s=None if calm else draw(st.sampled_from((None, None, 1.0))),
             test_spare_s=draw(st.sampled_from((0.0, 0.5))),
+            abreast=draw(st.integers(0, 7)) == 0,
         ),
         files=sim_files,
         commands={gate.name: draw(commands(calm=calm)) for gate in plan.gates if gate.kind == "command"},
