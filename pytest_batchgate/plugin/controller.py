@@ -147,7 +147,7 @@ class Controller:
         self.ran = True
         bridge = Bridge(session, self.crewing.nodes)
         session.config.pluginmanager.register(bridge, "batchgate-bridge")
-        dispatcher = Dispatcher(self.launch.plan, self.run_options(session.config))
+        dispatcher = Dispatcher(self.launch.plan, self.launch.directed(self.run_options(session.config)))
         self.pool.looks_after = leaks.matter(self.launch.plan)
         doer = Doer(self.crewing, self.command_runner)
         screen = Screen(session.config)
@@ -239,7 +239,7 @@ class Controller:
         self.bus.subscribe(self.crewing.nodes, vital=True)
         self.bus.subscribe(self.tally, vital=True)
         if self.launch.options.report_dir is not None and not config.option.collectonly:
-            from pytest_batchgate.plugin.reporting import subscribe_reports
+            from pytest_batchgate.plugin.recording import subscribe_reports
 
             subscribe_reports(self.bus, self.launch, bridge, began=self.began)
         if not config.option.collectonly:

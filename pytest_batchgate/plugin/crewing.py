@@ -133,6 +133,8 @@ class Crewing:
 
     def first_workers(self) -> int | None:
         """How many workers to start unasked: no more than typed files could employ."""
+        if self.launch.options.script is not None:
+            return None
         if self.small:
             return 1
         paths = self.launch.typed.paths
@@ -144,7 +146,7 @@ class Crewing:
         """Once options are final: what the whole run decides for its workers."""
         self.config = config
         self.limits = read_limits(config)
-        self.last_failed = read_last_failed(config)
+        self.last_failed = self._selection(config)
         if self.last_failed.notice:
             self.notices.append(self.last_failed.notice)
         self.notices += self.launch.notices()
@@ -168,6 +170,14 @@ class Crewing:
 
         self.failures = FailureCount(run_dir / "failures", self.launch.slots, most)
         return self.failures
+
+    def _selection(self, config: pytest.Config) -> LastFailed:
+        script = self.launch.options.script
+        if script is None:
+            return read_last_failed(config)
+        from pytest_batchgate.plugin.scripted import scripted_selection
+
+        return scripted_selection(script)
 
     def spawn(self, action: SpawnWorker) -> None:
         assert self.config is not None

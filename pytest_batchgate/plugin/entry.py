@@ -111,9 +111,12 @@ def _prepare(config: pytest.Config) -> None:
         from pytest_batchgate.plugin import hooks
 
         batch = dataclasses.replace(batch, tx=hooks.worker_specs(config))
-    if batch.plan is not None:
+    if batch.plan is not None or batch.verify:
         from pytest_batchgate.plugin import launch
 
+        if batch.verify:
+            args = [str(arg) for arg in config.invocation_params.args]
+            launch.refuse_conflicts(namespace, typed, args)
         config.stash[_launch_key] = launch.prepare(config, batch, typed, run_id)
         return
     from pytest_batchgate.plugin.fence import Fence
@@ -147,7 +150,7 @@ def _prepare_run(
 
     args = [str(arg) for arg in config.invocation_params.args]
     launch.refuse_conflicts(config.known_args_namespace, typed, args)
-    if batch.report_dir is not None:
+    if batch.report_dir is not None and batch.script is None:
         from pytest_batchgate.plugin.reporting import ready_folder
 
         folder = ready_folder(config.invocation_params.dir, batch.report_dir)
@@ -194,11 +197,22 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     except pytest.exit.Exception as exc:  # pytest itself expects it from here on, in a session
         sys.stderr.write(f"Exit: {exc.msg}\n")
         return int(pytest.ExitCode.INTERRUPTED) if exc.returncode is None else exc.returncode
+    if launch.options.verify:
+        return _verify(config, launch)
     if launch.options.plan is None:
         return None
     from pytest_batchgate.plugin.planning import show_plan
 
     return show_plan(config, launch)
+
+
+def _verify(config: pytest.Config, launch: Any) -> int:
+    from pytest_batchgate.plugin.verify import verify
+
+    try:
+        return verify(config, launch)
+    except BatchGateError as exc:
+        raise pytest.UsageError(str(exc)) from None
 
 
 def _is_implemented(config: pytest.Config, names: Iterable[str]) -> bool:
@@ -227,6 +241,10 @@ def _settle(config: pytest.Config) -> Any:
 def pytest_configure(config: pytest.Config) -> None:
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
+    if config.stash.get(_worker_key, False) and config.option.batch_verify_run is not None:
+        from pytest_batchgate.plugin import lanes
+
+        lanes.register(config, config.option.batch_verify_run)
     controller = config.stash.get(_controller_key, None)
     if controller is not None or _worker_key in config.stash:
         from pytest_batchgate.plugin import timeouts

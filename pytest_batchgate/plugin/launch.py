@@ -25,6 +25,7 @@ from pytest_batchgate.workers.environ import base_environment, worker_environmen
 
 if TYPE_CHECKING:
     from pytest_batchgate.config.detect import Detected
+    from pytest_batchgate.core.state import RunOptions
     from pytest_batchgate.parsers import Parser
 
 
@@ -63,6 +64,14 @@ class Launch:
     @property
     def has_tests(self) -> bool:
         return any(isinstance(gate.work, Tests) for gate in self.plan.gates)
+
+    def directed(self, options: RunOptions) -> RunOptions:
+        """With what `--batch-verify` wants of the run, if that is what started it."""
+        if self.options.script is None:
+            return options
+        from pytest_batchgate.plugin.scripted import scripted_options
+
+        return scripted_options(options, self.options.script)
 
     def notices(self) -> list[str]:
         """What of the ini file's addopts does not hold."""
@@ -110,7 +119,7 @@ def prepare(
             built = _build(settings, options)
             _check(built)
             check_parsers(built, settings)
-            plan = built
+            plan = _final(built, options)
         except BatchGateError as exc:
             problem = exc
     check_expressions(typed.keyword or typed.ini_keyword, typed.markexpr or typed.ini_markexpr)
@@ -159,7 +168,7 @@ def settle(config: pytest.Config, launch: Launch) -> Launch:
     return replace(
         launch,
         config=plan.config,
-        plan=plan,
+        plan=_final(plan, launch.options),
         parsers=parsers,
         problem=None,
         added=added,
@@ -188,7 +197,19 @@ def _detect(config: pytest.Config, options: BatchOptions) -> tuple[Detected | No
 
 def _build(settings: Config, options: BatchOptions) -> Plan:
     selectors = parse_select(options.select) if options.select is not None else None
+    if options.script is not None:
+        from pytest_batchgate.plugin.scripted import scripted_plan
+
+        return scripted_plan(settings, options.script, selectors, with_needs=options.with_needs)
     return build_plan(settings, select=selectors, with_needs=options.with_needs)
+
+
+def _final(plan: Plan, options: BatchOptions) -> Plan:
+    if options.script is None:
+        return plan
+    from pytest_batchgate.plugin.scripted import steadied
+
+    return steadied(plan)
 
 
 def _check(plan: Plan) -> None:
@@ -215,6 +236,10 @@ def _check_expressions(plan: Plan) -> None:
 
 
 def _slots(options: BatchOptions, settings: Config) -> tuple[tuple[str, ...], bool]:
+    if options.script is not None:
+        from pytest_batchgate.plugin.scripted import scripted_specs
+
+        return scripted_specs(options.tx or ("popen",), options.script.workers), options.script.workers == 0
     if options.tx:
         return options.tx, False
     workers = options.workers if options.workers_given else settings.workers

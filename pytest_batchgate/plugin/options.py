@@ -9,12 +9,16 @@ import argparse
 import os
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_batchgate.errors import NotYetError, OptionError
+
+if TYPE_CHECKING:
+    from pytest_batchgate.bench.script import Script
 
 # Options whose value may be left out: the bare form stands for this value.
 OPTIONAL_VALUES = {"--batch-plan": "text", "--batch-benchmark": "1"}
@@ -48,7 +52,6 @@ _LISTS = {
     "batch_variant": ("--batch-variant", "NAME=FILE", "another configuration to benchmark"),
 }
 _NOT_YET = (
-    "batch_verify",
     "batch_watch",
     "batch_shard",
     "batch_benchmark",
@@ -57,6 +60,15 @@ _NOT_YET = (
     "batch_tolerance",
     "batch_since",
     "batch_variant",
+)
+
+_NOT_WITH_VERIFY = (
+    "batch_plan",
+    "batch_init",
+    "batch_resume",
+    "batch_watch",
+    "batch_benchmark",
+    "collectonly",
 )
 
 
@@ -85,6 +97,8 @@ def add_options(parser: pytest.Parser) -> None:
         group.addoption(flag, action="store", default=None, dest=dest, metavar=metavar, help=text, **bare)
     for dest, (flag, metavar, text) in _LISTS.items():
         group.addoption(flag, action="append", default=None, dest=dest, metavar=metavar, help=text)
+    # How `--batch-verify` tells the runs that it starts what to do.
+    group.addoption("--batch-verify-run", default=None, dest="batch_verify_run", help=argparse.SUPPRESS)
 
 
 def fill_in_optional_values(args: list[str]) -> bool:
@@ -115,6 +129,8 @@ class BatchOptions:
     init: bool = False
     report_dir: Path | None = None  # as typed
     resume: bool = False
+    verify: bool = False
+    script: Script | None = None  # of a run that `--batch-verify` started
 
     @property
     def only_prints(self) -> bool:
@@ -158,10 +174,12 @@ def read_options(namespace: argparse.Namespace) -> BatchOptions:
         raise NotYetError("--batch-plan=matrix")
     if namespace.batch_init:
         _check_init(namespace)
+    if namespace.batch_verify_run is None and namespace.batch_verify:
+        _check_verify(namespace)
     tx = expand_tx(namespace.batch_tx or ())
     if tx and namespace.batch_workers is not None:
         raise OptionError("they exclude each other", where="--batch-tx and --batch-workers")
-    return BatchOptions(
+    options = BatchOptions(
         select=namespace.batch_select,
         with_needs=not namespace.no_batch_needs,
         workers=read_workers(namespace.batch_workers),
@@ -174,7 +192,17 @@ def read_options(namespace: argparse.Namespace) -> BatchOptions:
         init=namespace.batch_init,
         report_dir=_read_report_dir(namespace.batch_report_dir),
         resume=namespace.batch_resume,
+        verify=namespace.batch_verify,
     )
+    return options if namespace.batch_verify_run is None else _scripted(options, namespace.batch_verify_run)
+
+
+def _scripted(options: BatchOptions, path: str) -> BatchOptions:
+    """What `--batch-verify` decides for its runs goes before all that was typed."""
+    from pytest_batchgate.plugin.scripted import read_script
+
+    script = read_script(path)
+    return replace(options, verify=False, resume=False, script=script, report_dir=Path(script.folder))
 
 
 def _read_report_dir(text: str | None) -> Path | None:
@@ -191,6 +219,17 @@ def _check_init(namespace: argparse.Namespace) -> None:
             raise OptionError(
                 "it writes what is detected, and reads no configuration",
                 where=f"--batch-init with {_VALUES[dest][0]}",
+                todo="Use one of them",
+            )
+
+
+def _check_verify(namespace: argparse.Namespace) -> None:
+    flags = {dest: flag for dest, (flag, *_) in {**_FLAGS, **_VALUES, **_LISTS}.items()}
+    for dest in _NOT_WITH_VERIFY:
+        if getattr(namespace, dest, None) not in {None, False}:
+            raise OptionError(
+                "it runs the tests several times over, and compares",
+                where=f"--batch-verify with {flags.get(dest, '--collect-only')}",
                 todo="Use one of them",
             )
 

@@ -28,6 +28,8 @@ def remember(
     folder: Path | None,
 ) -> None:
     """Subscribe who writes it down.  ``folder``: ours in pytest's cache; None where that is off."""
+    if launch.options.script is not None:  # of `--batch-verify`: nothing that others could go on from
+        return
     if history is not None:
         # What a resumed run takes says nothing of a whole one.
         part = narrowed or resumed is not None
