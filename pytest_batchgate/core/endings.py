@@ -59,14 +59,17 @@ def end_tried(state: RunState, run: GateRun, file: FileRun, index: int) -> None:
     test_ended(state, file, index, outcome)
 
 
-def end_all_tried(state: RunState, run: GateRun) -> None:
-    """No test of the gate starts any more: those that were to run again have ended."""
+def end_all_tried(state: RunState, run: GateRun, *, only_pausing: bool = False) -> None:
+    """No test of the gate starts any more: those that were to run again have ended.
+
+    ``only_pausing``: of the others some run already, and what waits is ended by who asks.
+    """
     if run.realm is None or not run.gate.retries.count:
         return
     for file in run.realm.files.values():
-        for index in sorted(file.tried):
+        for index, tried in sorted(file.tried.items()):
             assert file.collected is not None
-            if file.collected.gates[index] == run.claim:
+            if file.collected.gates[index] == run.claim and (tried.pausing or not only_pausing):
                 end_tried(state, run, file, index)
 
 

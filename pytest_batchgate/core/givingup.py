@@ -24,7 +24,7 @@ def count_crash(state: RunState, run: GateRun, reason: str) -> None:
     plural = "s" if run.crashes > 1 else ""
     run.given_up = f"its tests took {run.crashes} worker{plural} down (the last {reason})"
     assert run.claim is not None
-    endings.end_all_tried(state, run)
+    endings.end_all_tried(state, run, only_pausing=True)
     recall(state, run.claim)
 
 

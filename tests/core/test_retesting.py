@@ -173,3 +173,20 @@ def test_a_time_limit_ends_them_too() -> None:
     sim = play([gate], [file("a.py", case("test_a", "failed"))])
     assert told(sim)[-1] == "10 gw0 ran a.py::test_a: failed"
     assert report(sim).state is GateState.TIMED_OUT
+
+
+def test_an_attempt_that_runs_when_its_gate_is_given_up_counts() -> None:
+    """test_b takes the one worker down that may die, while test_a runs again."""
+    gate = suite("unit", retries=Retries(count=1, delay_s=0.0, on=("failed",)))
+    files = [
+        file("a.py", case("test_a", duration_s=1.0, heals_after=1)),
+        file("b.py", case("test_b", duration_s=1.5, crashes=True)),
+    ]
+    sim = play([gate], files, slots=2, max_restarts=0)
+    assert told(sim) == [
+        "1 gw0 will retry a.py::test_a: attempt 1 of 2 failed, pause 0",
+        "1.5 b.py::test_b failed: worker gw1 signal 9 while running b.py::test_b",
+        "2 gw0 ran a.py::test_a: passed",
+    ]
+    assert report(sim).state is GateState.CRASHED
+    assert (report(sim).flaky, report(sim).counts["passed"]) == (1, 1)
