@@ -97,7 +97,7 @@ def on_worker_lost(state: RunState, event: WorkerLost) -> None:
         givingup.count_crash(state, crashed, event.reason)
     elif not worker.live and culprit is None and not worker.ending:
         givingup.failed_start(state, worker, event.reason)
-    elif not worker.ending:
+    elif not worker.ending or (units and not worker.killed):
         state.restarts += 1
     # One that was killed for a test's sake has a successor, whatever became of others before.
     if worker.doom is None and crashed is None and givingup.has_died_out(state, worker.realm):

@@ -389,6 +389,8 @@ def on_tests_missing(state: RunState, event: TestsMissing) -> None:
 
 def on_stop_asked(state: RunState, event: StopAsked) -> None:
     if state.stop is not None and state.stop[0] != "collection":
+        if event.kind == state.stop[0] == "interrupted":
+            gating.stop_at_once(state)
         return
     state.stop = (event.kind, event.reason, event.exit_code)
     state.cause = event.reason

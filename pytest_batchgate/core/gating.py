@@ -18,6 +18,8 @@ from pytest_batchgate.core.protocol import (
 from pytest_batchgate.core.realms import drop_unwanted, give_up_tests
 from pytest_batchgate.core.state import RunState, Unit
 
+INTERRUPTED_GRACE_S = 3.0  # the most that any grace is after a signal to the run
+
 
 def culprit_of(state: RunState, run: GateRun) -> GateRun | None:
     """The first need that ended without satisfying ``run``."""
@@ -183,9 +185,12 @@ def close(state: RunState, run: GateRun, how: GateState, reason: str | None, *, 
     """Bring a gate to an end it did not choose; it ends once nothing of it runs."""
     if run.ended:
         return
+    grace_s = _grace_s(state, run)
     if run.closing is not None:
         if kill and run.claim is not None:
-            _kill_workers(state, run.claim, run.gate.grace_s, reason or how.value)
+            _kill_workers(state, run.claim, grace_s, reason or how.value)
+        elif run.claim is None and grace_s < run.gate.grace_s:
+            state.do(StopCommand(run.name, *run.closing, grace_s))
         return
     if run.state is GateState.WAITING and (run.claim is None or not has_tests_out(state, run.claim)):
         # There will be no other attempt: the latest one counts.
@@ -193,11 +198,17 @@ def close(state: RunState, run: GateRun, how: GateState, reason: str | None, *, 
         return
     run.closing = (how, reason)
     if run.claim is None:
-        state.do(StopCommand(run.name, how, reason, run.gate.grace_s))
+        state.do(StopCommand(run.name, how, reason, grace_s))
     elif kill:
-        _kill_workers(state, run.claim, run.gate.grace_s, reason or how.value)
+        _kill_workers(state, run.claim, grace_s, reason or how.value)
     else:
         recall(state, run.claim)
+
+
+def _grace_s(state: RunState, run: GateRun) -> float:
+    """Who interrupts a run does not wait long: a job that is cancelled in CI has ten seconds."""
+    interrupted = state.stop is not None and state.stop[0] == "interrupted"
+    return min(run.gate.grace_s, INTERRUPTED_GRACE_S) if interrupted else run.gate.grace_s
 
 
 def recall(state: RunState, claim: int) -> None:
@@ -237,6 +248,13 @@ def stop_everything(state: RunState, reason: str) -> None:
     for run in tuple(state.alive):
         if not run.ended and run.claim is None:
             close(state, run, GateState.CANCELLED, reason)
+
+
+def stop_at_once(state: RunState) -> None:
+    """A second signal: what still runs gets no more time."""
+    for run in state.alive:
+        if run.claim is None and run.closing is not None and not run.ended:
+            state.do(StopCommand(run.name, *run.closing, 0.0))
 
 
 def became(run: GateRun) -> str:

@@ -6,7 +6,7 @@ from simworld import SimCommand
 from stories import command, file, play, service, story, suite
 
 from pytest_batchgate.core.model import GateState
-from pytest_batchgate.core.protocol import StopAsked
+from pytest_batchgate.core.protocol import StopAsked, StopCommand
 
 FAILS = SimCommand(state=GateState.FAILED)
 
@@ -268,6 +268,23 @@ def test_fail_fast_takes_no_notice_of_a_gate_that_is_not_required() -> None:
     gates = [command("security", required=False), command("lint", "security")]
     run = play(gates, fail_fast=True, commands={"security": FAILS})
     assert story(run, only="g")[-1] == "lint passed"
+
+
+def test_an_interrupt_waits_three_seconds_and_a_second_one_not_at_all() -> None:
+    """slow, timed out before;  patient"""
+    stop = StopAsked("interrupted", "SIGINT", 2)
+    lasting = SimCommand(duration_s=99.0, stop_s=9.0)
+    gates = [command("slow", timeout_s=1.0, grace_s=60.0), command("patient")]
+    commands = {"slow": lasting, "patient": lasting}
+    run = play(gates, slots=2, commands=commands, stops=[(2.0, stop), (3.0, stop)])
+    orders = [(now, action) for now, step in run.steps for action in step.actions]
+    assert [(now, order.gate, order.grace_s) for now, order in orders if isinstance(order, StopCommand)] == [
+        (1.0, "slow", 60.0),
+        (2.0, "slow", 3.0),
+        (2.0, "patient", 3.0),
+        (3.0, "slow", 0.0),
+        (3.0, "patient", 0.0),
+    ]
 
 
 def test_an_interrupt_stops_everything() -> None:
