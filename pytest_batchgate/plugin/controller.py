@@ -64,7 +64,7 @@ class Controller:
         self.began = time.monotonic()
         self.inbox: queue.SimpleQueue[Queued] = queue.SimpleQueue()
         self.run_dir = Path(tempfile.gettempdir()) / f"batchgate-{launch.run_id}"  # made when needed
-        self.guard = Guard(run_marker(launch.run_id))
+        self.guard = Guard(run_marker(launch.run_id), self.run_dir)
         self.pool = WorkerPool(
             self.inbox.put,
             specs=launch.specs,

@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 _SCRIPT = r"""
 trap '' HUP INT QUIT TERM
@@ -37,10 +38,16 @@ end() {
     kill -s "$1" "${pid%/environ}"
   done
 }
+clear() {
+  case $folder in */batchgate-*) rm -rf -- "$folder" ;; esac
+}
 marker=$1
+folder=$3
+clear
 end TERM
 sleep "$2"
 for round in 1 2 3 4 5; do end KILL; sleep 0.1; done
+clear
 """
 
 _GRACE_S = 1  # between SIGTERM and SIGKILL, once the controller is gone
@@ -52,8 +59,10 @@ class Guard:
     Where no shell can be started there is no guard, and nothing else changes.
     """
 
-    def __init__(self, marker: bytes) -> None:
+    def __init__(self, marker: bytes, folder: Path | None = None) -> None:
+        """``folder``: of the run (``batchgate-*``), removed with everything in it."""
         self._marker = marker
+        self._folder = "" if folder is None else str(folder)
         self._lock = threading.Lock()
         self._shell: subprocess.Popen[bytes] | None = None
         self._closed = False
@@ -63,9 +72,10 @@ class Guard:
         with self._lock:
             if self._shell is not None or self._closed:
                 return
+            words = [os.fsdecode(self._marker), str(_GRACE_S), self._folder]
             try:
                 self._shell = subprocess.Popen(
-                    ["/bin/sh", "-c", _SCRIPT, "batchgate-guard", os.fsdecode(self._marker), str(_GRACE_S)],
+                    ["/bin/sh", "-c", _SCRIPT, "batchgate-guard", *words],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,

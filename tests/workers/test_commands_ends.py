@@ -284,8 +284,11 @@ def test_the_guard_is_told_what_comes_and_what_goes(tmp_path: Path) -> None:
     guard.close()
 
 
-def test_a_guard_ends_the_groups_it_was_told_of_and_no_others() -> None:
-    guard = Guard(b":none/")
+def test_a_guard_ends_the_groups_it_was_told_of_and_no_others(tmp_path: Path) -> None:
+    """And removes the folder of the run."""
+    folder = tmp_path / "batchgate-0 1"
+    (folder / "deep").mkdir(parents=True)
+    guard = Guard(b":none/", folder)
     guard.start()
     added, dropped = (subprocess.Popen(["sleep", "1000"], start_new_session=True) for _ in range(2))
     guard.add(dropped.pid)
@@ -297,6 +300,7 @@ def test_a_guard_ends_the_groups_it_was_told_of_and_no_others() -> None:
     assert added.wait(PATIENCE_S) == -signal.SIGTERM
     guard._shell.wait(PATIENCE_S)
     assert dropped.poll() is None
+    assert list(tmp_path.iterdir()) == []
     dropped.kill()
     dropped.wait()
 
