@@ -12,6 +12,8 @@ import mmap
 import struct
 from pathlib import Path
 
+from pytest_batchgate.workers.mapping import shared
+
 _COUNTER = struct.Struct("q")  # native and aligned: written in one go
 
 
@@ -36,8 +38,7 @@ class Failures:
         """Counts alone where the file is not: on another machine, or with a full disk."""
         size = _COUNTER.size * places
         try:
-            with Path(path).open("r+b") as file:
-                return cls(mmap.mmap(file.fileno(), size), place, most)
+            return cls(shared(path, size), place, most)
         except (OSError, ValueError):
             return cls(mmap.mmap(-1, size), place, most)
 

@@ -19,11 +19,15 @@ from typing import Any
 import execnet
 from execnet import gateway_bootstrap, gateway_io
 
+from pytest_batchgate.workers import wire
+
 # The first thing a local worker does, while nobody has talked to it yet: a plain `python -c`
 # has the working directory on its path, where anything may be called like a module of ours.
+# Interrupted while it imports it ends without a word.
 _PRELOAD = """
-import gc, sys
+import _signal, gc, sys
 gc.disable()
+_signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 sys.path[:] = {path!r}
 try:
     from pytest_batchgate.workers.worker import import_pytest
@@ -40,7 +44,7 @@ from pytest_batchgate.workers.worker import serve
 import atexit, os, traceback
 code = 1
 try:
-    serve(channel)
+    serve(channel, marked={marked})
     code = 0
 except BaseException:
     traceback.print_exc()
@@ -55,6 +59,42 @@ finally:
     os._exit(code)
 """
 _ENV = "/usr/bin/env"
+_HEADER_BYTES = 9  # what execnet writes before each message: its kind, its channel, its length
+_MOST_GARBAGE = 1 << 20
+
+
+class UnreadableError(ValueError):
+    """Came through a worker's pipe, and neither execnet nor we wrote it."""
+
+
+class Pipes(gateway_io.Popen2IOMaster):
+    """A worker process and the pipes to it.
+
+    A test may write into every descriptor it finds.  Once the worker sets `wire.MAGIC` before each
+    message (`wire.mark_messages`), what is not a message is known, and passed over.
+    """
+
+    marked = False
+    _in_message = False
+
+    def read(self, numbytes: int) -> bytes:
+        """Raises UnreadableError for more garbage than is worth reading; EOFError at the end."""
+        if self._in_message or numbytes != _HEADER_BYTES:
+            self._in_message = False
+            return super().read(numbytes)
+        self._in_message = True
+        data = super().read(_HEADER_BYTES)
+        if data == wire.MAGIC:
+            self.marked = True
+        elif not self.marked:
+            return data
+        passed_over = 0
+        while data != wire.MAGIC:
+            passed_over += 1
+            if passed_over > _MOST_GARBAGE:
+                raise UnreadableError(data.hex())
+            data = data[1:] + super().read(1)
+        return super().read(_HEADER_BYTES)
 
 
 class Starting:
@@ -102,7 +142,8 @@ class Starting:
         """In a thread."""
         try:
             self._connect(number, sys_path)
-            channel = self.gateway.remote_exec(_BOOTSTRAP)
+            marked = isinstance(self.gateway._io, Pipes)
+            channel = self.gateway.remote_exec(_BOOTSTRAP.format(marked=marked))
             channel.send(marshal.dumps(sys_path, 4))  # execnet takes no lone surrogates
             with self._lock:
                 if self._early is not None:
@@ -126,7 +167,7 @@ class Starting:
         if self.marks and os.access(_ENV, os.X_OK):
             # In its environment from the start: what a process sets later is not seen from outside.
             args = [_ENV, *self.marks, *args]
-        io = gateway_io.Popen2IOMaster(args, execnet.gateway_base.get_execmodel("main_thread_only"))
+        io = Pipes(args, execnet.gateway_base.get_execmodel("main_thread_only"))
         self._born(io.popen)
         self.gateway = gateway_bootstrap.bootstrap(io, spec)
         self.gateway.spec = spec

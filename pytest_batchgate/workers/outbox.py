@@ -6,6 +6,7 @@ does not hold back the quick ones before it), at a failure, and before blocking.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,7 @@ class Outbox:
         self._results: list[tuple[Any, ...]] = []
         self._unit = -1
         self._closed = threading.Event()
+        self.orphaned = False  # this process is a fork of the one whose outbox it is
         threading.Thread(target=self._beat, name="batchgate-flush", daemon=True).start()
 
     def result(
@@ -51,7 +53,18 @@ class Outbox:
         self.put(*message)
         self.flush()
 
+    def disown(self) -> None:
+        """In a child that was forked: nothing that is here is its own to tell.
+
+        Should the child come back into pytest, it ends at the first thing it has to say.
+        """
+        self.orphaned = True
+        self._lock = threading.Lock()  # another thread may have held it, and is not here to let go
+        self._messages, self._results = [], []
+
     def flush(self) -> None:
+        if self.orphaned:
+            os._exit(0)
         with self._lock:
             self._seal()
             if not self._messages:

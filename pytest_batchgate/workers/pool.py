@@ -63,6 +63,7 @@ class Handle:
     marker: bytes | None = None  # what its tests leave running is looked for by this, once it is gone
     leaving: bool = False  # it has ended, which is told when that has been done
     pipe_closed: threading.Event = field(default_factory=threading.Event)
+    gone: threading.Event = field(default_factory=threading.Event)  # its process has ended
 
 
 class WorkerPool:
@@ -170,6 +171,7 @@ class WorkerPool:
             reason = "lost its connection"
         else:
             code = process.wait()
+            handle.gone.set()
             reason = handle.doom or _how_it_ended(code)
             self._guard.drop(process.pid)
             handle.pipe_closed.wait(_LAST_WORDS_S)
@@ -179,11 +181,15 @@ class WorkerPool:
             self._put(Arrival(handle.id, None, reason, left))
 
     def _on_message(self, handle: Handle, data: bytes | None) -> None:
-        """In execnet's receiver thread: only queue."""
-        if data is None:
-            handle.pipe_closed.set()
-        else:
+        """In execnet's receiver thread: only queue.  None is the last that it hears."""
+        if data is not None:
             self._put(Arrival(handle.id, data))
+            return
+        handle.pipe_closed.set()
+        if handle.starting.process is not None and not handle.gone.wait(_LAST_WORDS_S):
+            # It lives, and can neither be heard nor told anything.
+            handle.doom = handle.doom or "closed or garbled its connection"
+            self._signal(handle, signal.SIGKILL)
 
     # --- talking ----------------------------------------------------------------
 
@@ -262,16 +268,19 @@ class WorkerPool:
     def _records(self) -> Iterator[tuple[Handle, tuple[str, int, float]]]:
         for handle in list(self._handles.values()):
             record = None if handle.ended or handle.lost else self._record(handle)
-            if record is not None:
-                yield handle, record
+            if record is not None and record[2] is not None:
+                yield handle, (record[0], record[1], record[2])
 
     def _running(self, handle: Handle) -> tuple[str, int] | None:
-        """Which test a dead worker was in."""
+        """Which test a dead worker was in, or the last that it was in."""
         record = self._record(handle)
         return None if record is None else record[:2]
 
-    def _record(self, handle: Handle) -> tuple[str, int, float] | None:
-        """File and index of the test that the worker says it is in, and for how many seconds."""
+    def _record(self, handle: Handle) -> tuple[str, int, float | None] | None:
+        """File and index of the test that the worker says it is in, and for how many seconds.
+
+        None instead of seconds: it does not run any more.
+        """
         if handle.standstill is None:
             return None
         try:
@@ -285,8 +294,7 @@ class WorkerPool:
         except (OSError, ValueError):
             return None
         name = handle.units.get(unit)
-        # Met while it was written it has no beginning yet.
-        return None if name is None else (name, index, max(0.0, wire.steady_s() - began) if began else 0.0)
+        return None if name is None else (name, index, max(0.0, wire.steady_s() - began) if began else None)
 
     # --- ending -----------------------------------------------------------------
 

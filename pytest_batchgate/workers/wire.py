@@ -21,8 +21,9 @@ MARSHAL_VERSION: Final = 4
 PROTOCOL: Final = 2  # raised whenever a message changes; both sides must agree
 
 # How a worker keeps its running test in a shared mapping: unit, index, when it began (`steady_s`).
-# All zero between two tests, so that a record met while it is written has no beginning yet.
+# Without a beginning it does not run any more, or not yet.
 STANDSTILL: Final = struct.Struct("<qqd")
+STANDSTILL_BEGAN: Final = struct.Struct("<d")
 
 # Seconds on a clock that all processes of the machine share, and that nothing which freezes or moves
 # the time for tests touches: `time.monotonic` itself is replaced by some.
@@ -61,6 +62,9 @@ HALT: Final = "halt"
 SUBTESTS: Final = "$batchgate_subtests"  # of a call's report: how many of its subtests failed
 SHOWN: Final = "$batchgate_shown"  # a key of serialized reports whose text is a thing that shows itself
 
+# Stands before each message in a pipe that we read ourselves, and is as long as execnet's header.
+MAGIC: Final = b"\xffbatchgat"
+
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 _BUILTIN = (str, int, float, bool, bytes, type(None))
@@ -77,6 +81,12 @@ def decode(data: bytes) -> list[Message]:
     if type(messages) is not list:
         raise ValueError("not a batch of messages")
     return messages
+
+
+def mark_messages(io: Any) -> None:
+    """In a worker: let each message of execnet's begin with `MAGIC`, in one write with it."""
+    write = io.write
+    io.write = lambda data: write(MAGIC + data)
 
 
 def plain(value: Any, depth: int = 0) -> Any:

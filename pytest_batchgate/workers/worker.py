@@ -9,6 +9,7 @@ ordinary pytest session whose collection and test loop are ours.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import os
 import signal
@@ -33,10 +34,18 @@ from pytest_batchgate.workers.worker_run import TestRunner
 preparing = False
 
 _HUNG_UP = object()
+# How long hooks may take when all tests and fixtures are done (`pytest_sessionfinish`,
+# `pytest_unconfigure`), handlers at exit included; then the worker ends, showing where it was.
+CLOSING_LIMIT_S = 60.0
 
 
-def serve(channel: Any) -> None:
-    """Run one pytest session for the controller at the other end of ``channel``."""
+def serve(channel: Any, *, marked: bool = False) -> None:
+    """Run one pytest session for the controller at the other end of ``channel``.
+
+    ``marked``: it tells our messages from what tests may write into the pipe.
+    """
+    if marked:
+        wire.mark_messages(channel.gateway._io)
     with contextlib.suppress(OSError, AttributeError):
         os.setsid()  # Ctrl-C reaches workers through the controller alone
     # Shells start background jobs with SIGINT ignored, and children inherit that: an interrupted
@@ -46,8 +55,11 @@ def serve(channel: Any) -> None:
     (early,) = wire.decode(channel.receive())
     gc.disable()
     outbox = Outbox(channel.send)
+    # A child that a test forks, and that returns instead of ending, would tell everything twice.
+    os.register_at_fork(after_in_child=outbox.disown)
     try:
         config = _prepare(early[1])
+        outbox.flush()
     except pytest.UsageError as exc:
         outbox.put_now(wire.USAGE, str(exc))
         return
@@ -186,6 +198,9 @@ class WorkerSession:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.channel.setcallback(self.take_orders, endmarker=_HUNG_UP)
         self.runner.run(session)
+        # No limit of a gate or test holds from here on.  From C, for what hangs may not let Python run.
+        with contextlib.suppress(OSError, ValueError):
+            faulthandler.dump_traceback_later(CLOSING_LIMIT_S, exit=True, file=2)
         return True
 
     @pytest.hookimpl

@@ -9,15 +9,16 @@ kept for it are then torn down before another test runs.
 
 from __future__ import annotations
 
-import mmap
+import contextlib
 import os
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 import pytest
 
 from pytest_batchgate.core.agreed import IN_COLLECTION
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.backlog import Backlog, Job, WorkUnit
+from pytest_batchgate.workers.mapping import Standstill
 from pytest_batchgate.workers.outbox import Outbox
 from pytest_batchgate.workers.worker_collect import FileCollector, Gathered, freeze, locations, serialized
 
@@ -44,27 +45,6 @@ _PHASES = ["setup", "call", "teardown"]
 
 
 Taken: TypeAlias = Job[pytest.Item]
-
-
-class Standstill:
-    """Which test runs, where a crash cannot lose it: a few bytes in a shared mapping."""
-
-    def __init__(self, path: str | None) -> None:
-        self._map: mmap.mmap | None = None
-        if path is not None:
-            try:
-                with open(path, "r+b") as file:  # noqa: PTH123 (a file descriptor is what mmap wants)
-                    self._map = mmap.mmap(file.fileno(), wire.STANDSTILL.size)
-            except (OSError, ValueError):
-                self._map = None  # the run goes on; a crash then blames the whole unit's first test
-
-    def mark(self, unit: int, index: int) -> None:
-        if self._map is not None:
-            wire.STANDSTILL.pack_into(self._map, 0, unit, index, wire.steady_s())
-
-    def clear(self) -> None:
-        if self._map is not None:
-            wire.STANDSTILL.pack_into(self._map, 0, 0, 0, 0.0)
 
 
 class _Nothing:
@@ -184,6 +164,8 @@ class TestRunner:
         self.standstill.mark(unit.id, IN_COLLECTION)
         self.outbox.flush()
         known = unit.file in self.collector.gathered
+        if self.last is not None and not _has_room():
+            self.give_way(session, self.last.item)
         try:
             gathered = self.collector.gather(session, unit.file)
         except KeyError:
@@ -242,6 +224,15 @@ class TestRunner:
             self.outbox.put(wire.MISSING, unit.id, tuple(missing))
         return jobs
 
+    def give_way(self, session: pytest.Session, last: pytest.Item) -> NoReturn:
+        """Tests have used up all descriptors: another worker does the rest, or each import would fail."""
+        self.tear_down(session, None)
+        words = f"no descriptor is left after {last.nodeid}: its worker has been replaced"
+        with contextlib.suppress(pytest.PytestWarning):  # raised with `-W error`
+            self.config.issue_config_time_warning(pytest.PytestWarning(words), stacklevel=1)
+        self.outbox.flush()
+        os._exit(1)
+
     # --- one test ---------------------------------------------------------------
 
     def run_job(self, job: Taken, nextitem: Any) -> None:
@@ -263,7 +254,7 @@ class TestRunner:
         try:
             job.item.config.hook.pytest_runtest_protocol(item=job.item, nextitem=nextitem)
         finally:
-            self.standstill.clear()
+            self.standstill.done()
             # With its set-up alone the test was interrupted: it has not been run.
             if len(self.reports) > 1 or (self.reports and not self.reports[0].passed):
                 self.send(job)
@@ -337,6 +328,8 @@ class TestRunner:
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if self.outbox.orphaned:  # here, before it tears down fixtures that are its parent's
+            os._exit(int(report.failed))
         self.reports.append(report)
         if self.failures is not None and _counts(report) and not self.retries[self.gate][0]:
             self.failures.add()  # before anyone hears of it
@@ -372,6 +365,15 @@ class TestRunner:
     def report_stop(self, session: pytest.Session) -> None:
         kind = "shouldfail" if session.shouldfail else "shouldstop"
         self.outbox.put_now(wire.SHOULDSTOP, kind, str(session.shouldfail or session.shouldstop))
+
+
+def _has_room() -> bool:
+    """Whether a file could be opened."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return False
+    return True
 
 
 def outcome_of(reports: list[pytest.TestReport]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -102,3 +103,20 @@ def test_many_threads_lose_nothing() -> None:
     for unit, index in sent.results():
         by_unit.setdefault(unit, []).append(index)
     assert by_unit == {unit: list(range(300)) for unit in range(4)}
+
+
+def test_a_forked_child_ends_when_it_has_something_to_say() -> None:
+    """What its parent had to say does not go out twice, and no lock that a thread held keeps it waiting."""
+    sent = Sent()
+    outbox = Outbox(sent)
+    outbox._lock.acquire()
+    outbox._messages.append((wire.HUNGRY,))
+    child = os.fork()
+    if child == 0:
+        outbox.disown()
+        outbox.put_now(wire.HUNGRY)
+        os._exit(9)
+    outbox._lock.release()
+    assert os.waitpid(child, 0) == (child, 0)
+    outbox.close()
+    assert sent.messages == [(wire.HUNGRY,)]

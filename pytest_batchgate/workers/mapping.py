@@ -1,0 +1,51 @@
+"""Small files that several processes map into their memory, with no descriptor for a test to write into."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import sys
+
+from pytest_batchgate.workers import wire
+
+
+def shared(path: str, size: int) -> mmap.mmap:
+    """``size`` bytes of a file, to read and write.  Raises OSError, ValueError (it is shorter)."""
+    with open(path, "r+b") as file:  # noqa: PTH123 (a file descriptor is what mmap wants)
+        if sys.version_info >= (3, 13):
+            return mmap.mmap(file.fileno(), size, trackfd=False)
+        # A mapping keeps a copy of the descriptor that it was made from: the lowest that is free.
+        copy = os.dup(file.fileno())
+        os.close(copy)
+        view = mmap.mmap(file.fileno(), size)
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(copy), os.fstat(file.fileno())):
+                nowhere = os.open(os.devnull, os.O_RDWR)
+                os.dup2(nowhere, copy, inheritable=False)
+                os.close(nowhere)
+        return view
+
+
+class Standstill:
+    """Which test runs, where a crash cannot lose it: a few bytes in a shared mapping."""
+
+    def __init__(self, path: str | None) -> None:
+        self._map: mmap.mmap | None = None
+        if path is not None:
+            # Without it the run goes on; a crash then blames the whole unit's first test.
+            with contextlib.suppress(OSError, ValueError):
+                self._map = shared(path, wire.STANDSTILL.size)
+
+    def mark(self, unit: int, index: int) -> None:
+        if self._map is not None:
+            wire.STANDSTILL.pack_into(self._map, 0, unit, index, wire.steady_s())
+
+    def done(self) -> None:
+        """It does not run any more; should its result never arrive, it was the last."""
+        if self._map is not None:
+            wire.STANDSTILL_BEGAN.pack_into(self._map, wire.STANDSTILL.size - wire.STANDSTILL_BEGAN.size, 0.0)
+
+    def clear(self) -> None:
+        if self._map is not None:
+            wire.STANDSTILL.pack_into(self._map, 0, 0, 0, 0.0)
