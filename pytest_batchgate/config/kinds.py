@@ -10,7 +10,6 @@ import posixpath
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +22,7 @@ from pytest_batchgate.config.units import (
     parse_duration,
     parse_size,
 )
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.errors import did_you_mean
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"

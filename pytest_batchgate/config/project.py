@@ -12,11 +12,12 @@ import itertools
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from pytest_batchgate.config.tomltree import read_toml
+from pytest_batchgate.core.values import dataclass
 
 MAX_FILE_BYTES = 1024 * 1024
 _MAX_FOLDERS = 500  # looked through for the first Python file

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pytest_batchgate.config.kinds import Json, Kind, Text, Whole
 from pytest_batchgate.config.tree import Place, shown
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.errors import ConfigError, did_you_mean
 
 GateKind = Literal["command", "service", "tests"]

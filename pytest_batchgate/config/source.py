@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_batchgate.config.tree import Node
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.errors import ConfigError
 
 MAX_BYTES = 1024 * 1024

@@ -13,11 +13,12 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from pytest_batchgate.config.project import Project, glob, read_text, table
+from pytest_batchgate.core.values import dataclass
 
 MAX_TEST_FILES = 5_000
 """Test files that are looked at; a repository with more is taken to use every mark it registers."""

@@ -8,9 +8,10 @@ way it took to its gate.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.errors import ConfigError
 
 MAX_DEPTH = 32

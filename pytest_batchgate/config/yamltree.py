@@ -9,12 +9,13 @@ yields events, does none of that.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import yaml
 from yaml import events
 
 from pytest_batchgate.config.tree import MAX_DEPTH, Entry, Node, check_text, shown
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.errors import ConfigError
 
 MAX_ALIAS_NODES = 10_000

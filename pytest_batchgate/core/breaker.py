@@ -26,9 +26,10 @@ import enum
 import re
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pytest_batchgate.core.model import Breaker
+from pytest_batchgate.core.values import dataclass
 
 
 class BreakerState(enum.Enum):

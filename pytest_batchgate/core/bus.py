@@ -8,10 +8,10 @@ owed is remembered for the exit code.  Main thread only.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_batchgate.core.events import Event, Noticed
+from pytest_batchgate.core.values import dataclass
 
 
 class Subscriber(Protocol):

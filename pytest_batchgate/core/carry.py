@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.model import Command, Finding, Gate, GateName, GateState
 from pytest_batchgate.core.plan import Plan
 from pytest_batchgate.core.protocol import CollectedFile
+from pytest_batchgate.core.values import dataclass
 
 GOOD = frozenset({"passed", "skipped", "xfailed", "xpassed"})
 _DID_NOT_RUN = frozenset({GateState.SKIPPED, GateState.CANCELLED})

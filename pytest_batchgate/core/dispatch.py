@@ -8,7 +8,6 @@ are through are ended (`gating.settle`), waiting tests look at their targets
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_batchgate.core import (
@@ -53,6 +52,7 @@ from pytest_batchgate.core.protocol import (
 )
 from pytest_batchgate.core.state import RunOptions, RunState, Slot, Unit
 from pytest_batchgate.core.theft import next_look
+from pytest_batchgate.core.values import dataclass
 
 if TYPE_CHECKING:  # few runs have a breaker
     from pytest_batchgate.core.breaker import BreakerChange

@@ -7,11 +7,12 @@ Terminal, history, reports and the bridge to pytest learn everything from here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_batchgate.core.model import Finding, Gate, GateName, GateState
 from pytest_batchgate.core.protocol import CollectedFile, TestResult
+from pytest_batchgate.core.values import dataclass
 
 if TYPE_CHECKING:  # few runs have a breaker
     from pytest_batchgate.core.breaker import BreakerChange

@@ -8,10 +8,11 @@ files, chunks and start-up.  An estimate to print, never an input to decisions.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pytest_batchgate.core.model import Command, Estimates, Gate, GateName
 from pytest_batchgate.core.plan import Plan, critical_path, lower_bound, remaining_path
+from pytest_batchgate.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from pytest_batchgate.core.events import OUTCOMES, GateReport
 from pytest_batchgate.core.ledger import Realm
 from pytest_batchgate.core.model import Command, Finding, Gate, GateName, GateState
 from pytest_batchgate.core.protocol import WorkerId
+from pytest_batchgate.core.values import dataclass
 
 if TYPE_CHECKING:  # few runs have a breaker
     from pytest_batchgate.core.breaker import CircuitBreaker

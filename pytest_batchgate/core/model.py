@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, NewType
+
+from pytest_batchgate.core.values import dataclass
 
 GateName = NewType("GateName", str)
 

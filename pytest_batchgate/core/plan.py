@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import pairwise
 
 from pytest_batchgate.core.graph import find_cycle, inverted, longest_paths, topological_order
 from pytest_batchgate.core.model import Config, Gate, GateName, Tests
 from pytest_batchgate.core.selection import Selection, Selector, choose, parse_select
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.errors import PlanError, did_you_mean
 
 __all__ = [

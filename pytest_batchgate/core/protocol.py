@@ -9,10 +9,11 @@ vocabulary, `core.events`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple, NewType, TypeAlias
 
 from pytest_batchgate.core.model import Finding, GateName, GateState
+from pytest_batchgate.core.values import dataclass
 
 WorkerId = NewType("WorkerId", int)  # one per worker process, never used again
 UnitId = NewType("UnitId", int)  # one per assignment, never used again

@@ -12,10 +12,10 @@ The rules, in the order in which they win:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from pytest_batchgate.core.model import Config, Gate, GateName
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.errors import OptionError, did_you_mean
 
 OPTION = "--batch-select"

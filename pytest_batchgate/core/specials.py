@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pytest_batchgate.core.ledger import FileRun, Realm, RealmKey
 from pytest_batchgate.core.model import GateName
 from pytest_batchgate.core.protocol import Traits
+from pytest_batchgate.core.values import dataclass
 
 
 @dataclass(slots=True, eq=False)

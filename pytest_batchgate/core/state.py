@@ -9,7 +9,7 @@ Invariants, checked by the simulator after every input (tests/core):
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from pytest_batchgate.core.claims import claimants
@@ -20,6 +20,7 @@ from pytest_batchgate.core.model import Estimates, GateName, Tests
 from pytest_batchgate.core.plan import Plan
 from pytest_batchgate.core.protocol import Action, UnitId, WorkerId
 from pytest_batchgate.core.specials import Special, Specials, Target
+from pytest_batchgate.core.values import dataclass
 
 if TYPE_CHECKING:  # few runs resume another one
     from pytest_batchgate.core.carry import Carried

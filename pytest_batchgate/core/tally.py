@@ -6,7 +6,6 @@ Pure: the time and the way the run ended are given by whoever asks.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.events import (
@@ -24,6 +23,7 @@ from pytest_batchgate.core.events import (
 from pytest_batchgate.core.model import Gate, GateName, GateState, Tests
 from pytest_batchgate.core.plan import Plan, critical_path, lower_bound
 from pytest_batchgate.core.protocol import CollectedFile, StopAsked, TestResult
+from pytest_batchgate.core.values import dataclass
 
 OK, FAILED, INTERRUPTED, INTERNAL_ERROR, USAGE_ERROR, NOTHING_TO_RUN = 0, 1, 2, 3, 4, 5
 

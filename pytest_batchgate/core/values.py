@@ -116,7 +116,7 @@ def _compiled_init(made: Any, *, frozen: bool) -> Callable[..., None]:
         lines.append("self.__post_init__()")
     parameters = ", ".join([*positional, *(["*", *keywords] if keywords else [])])
     body = "\n    ".join(lines or ["pass"])
-    exec(f"def __init__({parameters}):\n    {body}\n", space)  # noqa: S102 - of names of fields alone
+    exec(f"def __init__({parameters}):\n    {body}\n", space)  # noqa: S102  # nosec B102 (names of fields, nothing else)
     compiled: Callable[..., None] = space["__init__"]
     compiled.__qualname__ = f"{made.__qualname__}.__init__"
     return compiled

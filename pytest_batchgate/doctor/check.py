@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.errors import BatchGateError
 
 Level = Literal["ok", "note", "problem"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from pytest_batchgate.config import Source, find_source, load_config, not_yet, profile_names
@@ -12,6 +12,7 @@ from pytest_batchgate.config.project import read_project
 from pytest_batchgate.config.source import YAML_NAMES
 from pytest_batchgate.core.model import Config, Gate, Tests
 from pytest_batchgate.core.plan import build_plan
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.doctor.check import Check, Section
 from pytest_batchgate.errors import BatchGateError, ConfigError, OptionError
 from pytest_batchgate.report.words import plural

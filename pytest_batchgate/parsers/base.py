@@ -10,12 +10,13 @@ from __future__ import annotations
 import os.path
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from pytest_batchgate.core.model import Finding, GateState
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.parsers.lines import plain
 
 MAX_FINDINGS = 10_000

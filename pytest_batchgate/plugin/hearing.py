@@ -71,4 +71,5 @@ def _shown(gate: Gate, masks: Masks) -> Gate:
     if not isinstance(work, Command):
         return gate
     shell = masks.text(work.shell) if work.shell is not None else None
-    return replace(gate, work=replace(work, argv=tuple(map(masks.text, work.argv)), shell=shell))
+    masked = replace(work, argv=tuple(map(masks.text, work.argv)), shell=shell)  # nosec B604 (calls no shell)
+    return replace(gate, work=masked)

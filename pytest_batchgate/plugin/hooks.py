@@ -7,7 +7,7 @@ user's mistake wherever it does not fit: one message, exit code 4, no traceback.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pytest_batchgate.core.bus import Subscriber
 from pytest_batchgate.core.events import Event
 from pytest_batchgate.core.model import Command, Config, Gate
 from pytest_batchgate.core.plan import Plan
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.errors import BatchGateError, ConfigError
 from pytest_batchgate.parsers import Parser
 from pytest_batchgate.parsers.program import programs

@@ -7,13 +7,14 @@ in another file: it would run everything.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_batchgate.core.protocol import CollectedFile, ShownFile
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.plugin.arguments import resolve_paths
 
 

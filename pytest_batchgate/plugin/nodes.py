@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pytest_batchgate.core.events import Event, WorkerStopped
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.workers import wire
 
 

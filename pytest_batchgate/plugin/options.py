@@ -9,12 +9,13 @@ import argparse
 import os
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.errors import NotYetError, OptionError
 
 if TYPE_CHECKING:

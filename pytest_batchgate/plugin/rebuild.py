@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from _pytest._io import TerminalWriter
 from _pytest.reports import CollectErrorRepr
 
 from pytest_batchgate.core.protocol import CollectedFile
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.workers.wire import SHOWN, SUBTESTS, derived_domain
 
 Location = tuple[str, "int | None", str]

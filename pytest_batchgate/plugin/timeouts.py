@@ -7,10 +7,11 @@ is deaf to signals) is still there some seconds later.  Absent, its ini value an
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
+from pytest_batchgate.core.values import dataclass
 
 NAME = "timeout"
 # For pytest-timeout to end a test, and for the test's fixtures to be torn down then.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from junitparser.xunit2 import JUnitXml, TestSuite
@@ -29,6 +29,7 @@ from pytest_batchgate.core.events import (
 )
 from pytest_batchgate.core.model import Gate, GateState, Tests
 from pytest_batchgate.core.protocol import CollectedFile
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.report.findings import render
 from pytest_batchgate.report.junitcases import (
     Case,

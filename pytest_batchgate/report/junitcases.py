@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from junitparser import Error, Failure, Skipped, SystemOut
 from junitparser.xunit2 import FlakyError, FlakyFailure, RerunError, RerunFailure, TestCase
 
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.report.told import NOTHING, Told
 
 _PLAIN = re.compile("[ !#-%'-;=?-~]*")  # the same in an attribute and in a text

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import NamedTuple
 
 from pytest_batchgate.core.events import (
@@ -30,6 +30,7 @@ from pytest_batchgate.core.forecast import forecast
 from pytest_batchgate.core.model import Estimates, Gate, GateName, GateState
 from pytest_batchgate.core.plan import Plan
 from pytest_batchgate.core.protocol import CollectedFile
+from pytest_batchgate.core.values import dataclass
 
 # A forecast of more gates costs more than the number is worth.
 _FORECAST_GATES = 200

@@ -10,12 +10,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from pytest_batchgate.core.events import Event, GateReport, RunFinished, RunResult, RunStarted
 from pytest_batchgate.core.model import Finding, Gate, GateState
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.report.words import harmless
 
 SCHEMA_URI = "https://json.schemastore.org/sarif-2.1.0.json"

@@ -7,7 +7,6 @@ over `MOST_BYTES`: what does not fit is counted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from pytest_batchgate.core.events import (
     Event,
@@ -21,6 +20,7 @@ from pytest_batchgate.core.events import (
 )
 from pytest_batchgate.core.model import GateState
 from pytest_batchgate.core.protocol import CollectedFile
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.report.findings import render
 from pytest_batchgate.report.markdown import code, fenced, folded, table
 from pytest_batchgate.report.testrows import FAILED, GatesOfTests

@@ -6,11 +6,11 @@ gives subscribers a `Teller` that can read them; nobody pays for texts that nobo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_batchgate.core.events import TestsWereRun
 from pytest_batchgate.core.protocol import CollectedFile, TestResult
+from pytest_batchgate.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,10 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_batchgate.core.carry import TRACKED
+from pytest_batchgate.core.values import dataclass
 
 COMMIT = "the commit"
 # What may bear on any test: never taken for something that a run left behind.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from pytest_batchgate.core.carry import PastFile, PastGate, PastRun, PastTest
 from pytest_batchgate.core.model import Finding, GateState
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.store.checkpoint import SCHEMA, Identity
 
 

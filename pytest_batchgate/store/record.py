@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from pytest_batchgate.core.events import RunResult
+from pytest_batchgate.core.values import dataclass
 
 
 class FileSample(NamedTuple):

@@ -14,10 +14,10 @@ import stat
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_batchgate.core.model import GateState
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.workers.environ import OUTPUT_LIMIT_BYTES, parse_outputs
 
 _END_BYTES = 256 * 1024

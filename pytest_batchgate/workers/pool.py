@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import execnet
 
 from pytest_batchgate.core.masking import Masks
 from pytest_batchgate.core.protocol import Input, Leftover, ProcessesLeft, WorkerEnded, WorkerId, WorkerLost
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.environ import TRACE
 from pytest_batchgate.workers.gateway import Gateways, Starting

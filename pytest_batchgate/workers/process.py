@@ -23,11 +23,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.workers.younger import Younger, ancestors, read_proc
 
 _SCANS = 4  # when processes came and went during the one before

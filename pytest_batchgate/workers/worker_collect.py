@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from time import perf_counter  # now: tests may patch the module
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from _pytest._code.code import TerminalRepr
 
+from pytest_batchgate.core.values import dataclass
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.worker_claims import Claims
 
