@@ -6,8 +6,10 @@ import copy
 import dataclasses
 import itertools
 import pickle
+import re
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -157,3 +159,13 @@ def test_values_of_unlike_classes_differ() -> None:
     _, two = pair(frozen_slots)
     assert one(1) == one(1)
     assert one(1) != two(1)
+
+
+def test_the_whole_package_defines_its_values_so() -> None:
+    package = Path(values.__file__).parents[1]
+    dear = [
+        path.name
+        for path in package.rglob("*.py")
+        if re.search(r"^from dataclasses import .*\bdataclass\b", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert dear == []
