@@ -101,6 +101,10 @@ def _prepare(config: pytest.Config) -> None:
             )
         return
     opts.check_platform(sys.platform)
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        from pytest_batchgate.plugin import streams
+
+        streams.fill_in()
     batch = opts.read_options(namespace)
     typed = opts.read_typed(config)
     run_id = uuid.uuid4().hex

@@ -58,6 +58,7 @@ class Handle:
     units: dict[int, str] = field(default_factory=dict)
     backlog: list[bytes] = field(default_factory=list)  # orders from before it was up
     up: bool = False
+    listed: bool = False  # it knows the test files
     ended: bool = False
     lost: bool = False
     doom: str | None = None  # why it was killed by us
@@ -224,7 +225,10 @@ class WorkerPool:
             return
         if arrival.data is None:
             handle.lost = True
-            yield WorkerLost(handle.id, self._running(handle), self._masks.text(arrival.reason))
+            reason = self._masks.text(arrival.reason)
+            if handle.up and not handle.listed and handle.doom is None:
+                reason += " while it loaded plugins and conftests"
+            yield WorkerLost(handle.id, self._running(handle), reason)
             return
         try:
             batch = wire.decode(arrival.data)
@@ -233,7 +237,10 @@ class WorkerPool:
 
                 batch = hide_in_batch(batch, self._masks)
             for message in read(batch, handle.id, handle.name, handle.units):
-                if type(message).__name__ == "WorkerEnded":
+                kind = type(message).__name__
+                if kind == "WorkerListed":
+                    handle.listed = True
+                elif kind == "WorkerEnded":
                     handle.ended = True
                     if handle.marker is not None and handle.starting.process is not None:
                         self._see_off(handle)

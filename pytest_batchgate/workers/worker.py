@@ -36,7 +36,7 @@ preparing = False
 _HUNG_UP = object()
 # How long hooks may take when all tests and fixtures are done (`pytest_sessionfinish`,
 # `pytest_unconfigure`), handlers at exit included; then the worker ends, showing where it was.
-CLOSING_LIMIT_S = 60.0
+CLOSING_LIMIT_S = 30.0
 
 
 def serve(channel: Any, *, marked: bool = False) -> None:

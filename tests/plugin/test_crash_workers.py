@@ -118,7 +118,7 @@ def test_a_worker_whose_conftest_dies(tmp_path: Path) -> None:
     )
     result = run(repo, "--batch-workers=2")
     assert result.code == 1, result.out
-    assert "ended with exit code 7" in result.out
+    assert "ended with exit code 7 while it loaded plugins and conftests" in result.out
 
 
 def test_what_tests_leave_running_is_ended(tmp_path: Path) -> None:

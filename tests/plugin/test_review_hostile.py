@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from kit import Repo
+from kit import PATIENCE_S, SPARED, Repo
 
 pytestmark = pytest.mark.integration
 
@@ -64,3 +66,28 @@ def test_marker_arguments_of_other_shapes(tmp_path: Path) -> None:
         1, test_number="error", test_none="passed", test_keyword="passed", test_serial="passed"
     )
     assert "needs must be a list of gates, not 5" in result.texts["test_number"]
+
+
+def test_without_standard_streams(tmp_path: Path) -> None:
+    """Plain pytest ends with a traceback; a run of gates needs nowhere to write to."""
+    repo = Repo(tmp_path, ONE_GATE, test_a="def test_a(): print('unheard')\ndef test_b(): assert 0\n")
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        *SPARED,
+        "--batch-gates",
+        "--batch-workers=1",
+        "--junitxml=j.xml",
+    ]
+    code = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *words],
+        cwd=tmp_path,
+        env=repo.environment({}),
+        timeout=PATIENCE_S,
+        check=False,
+    ).returncode
+    assert code == 1
+    report = (tmp_path / "j.xml").read_text()
+    assert report.count("<testcase ") == 2
+    assert report.count("<failure ") == 1
