@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from pytest_batchgate.bench.compare import LABELS
 from pytest_batchgate.bench.observed import WITHHELD, Observed
 from pytest_batchgate.bench.trial import Finding, Kind, Mend
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 _SHARING = frozenset({Mend.SERIAL, Mend.GROUP, Mend.DEPENDS_ON_IN_GROUP})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pytest_batchgate.bench.observed import WITHHELD, Observed
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 IN_TURN = "in turn"
 IN_PARALLEL = "in parallel"

@@ -8,7 +8,7 @@ from dataclasses import field
 from functools import cached_property
 from typing import Any
 
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 # Tests that missed each other by less may have met: fixtures live longer, and clocks are not exact.
 SLACK_S = 0.1

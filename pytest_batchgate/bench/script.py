@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, field
 
 from pytest_batchgate.bench.trial import Mark, Trial
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 LANE = "batchgate-lane-"
 """Of the groups that keep the tests of a lane on one worker: the lane's number follows."""

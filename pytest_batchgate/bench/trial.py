@@ -8,7 +8,7 @@ from dataclasses import field
 from typing import TypeAlias
 
 from pytest_batchgate.bench.compare import Case
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 Mark: TypeAlias = tuple[str, str, str]  # node id, marker, its argument
 Outcomes: TypeAlias = Mapping[str, str]  # of one trial, by node id

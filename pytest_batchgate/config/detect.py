@@ -16,7 +16,7 @@ from typing import Any
 from pytest_batchgate.config.project import Project, glob, read_project, source_folders, strings, table
 from pytest_batchgate.config.testlayout import PytestSettings, TestLayout, lay_out, read_settings
 from pytest_batchgate.core.model import Command, Config, Gate, GateName, Tests
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.errors import ConfigError
 
 Which = Callable[[str], str | None]

@@ -22,7 +22,7 @@ from pytest_batchgate.config.units import (
     parse_duration,
     parse_size,
 )
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.errors import did_you_mean
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_batchgate.config.tomltree import read_toml
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 MAX_FILE_BYTES = 1024 * 1024
 _MAX_FOLDERS = 500  # looked through for the first Python file

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pytest_batchgate.config.kinds import Json, Kind, Text, Whole
 from pytest_batchgate.config.tree import Place, shown
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.errors import ConfigError, did_you_mean
 
 GateKind = Literal["command", "service", "tests"]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_batchgate.config.project import Project, glob, read_text, table
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 MAX_TEST_FILES = 5_000
 """Test files that are looked at; a repository with more is taken to use every mark it registers."""

@@ -15,7 +15,7 @@ import yaml
 from yaml import events
 
 from pytest_batchgate.config.tree import MAX_DEPTH, Entry, Node, check_text, shown
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.errors import ConfigError
 
 MAX_ALIAS_NODES = 10_000

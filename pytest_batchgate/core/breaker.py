@@ -29,7 +29,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from pytest_batchgate.core.model import Breaker
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 
 class BreakerState(enum.Enum):

@@ -11,7 +11,7 @@ from collections import deque
 from typing import Protocol
 
 from pytest_batchgate.core.events import Event, Noticed
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 
 class Subscriber(Protocol):

@@ -15,7 +15,7 @@ from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.model import Command, Finding, Gate, GateName, GateState
 from pytest_batchgate.core.plan import Plan
 from pytest_batchgate.core.protocol import CollectedFile
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 GOOD = frozenset({"passed", "skipped", "xfailed", "xpassed"})
 _DID_NOT_RUN = frozenset({GateState.SKIPPED, GateState.CANCELLED})

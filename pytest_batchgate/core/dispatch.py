@@ -52,7 +52,7 @@ from pytest_batchgate.core.protocol import (
 )
 from pytest_batchgate.core.state import RunOptions, RunState, Slot, Unit
 from pytest_batchgate.core.theft import next_look
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 if TYPE_CHECKING:  # few runs have a breaker
     from pytest_batchgate.core.breaker import BreakerChange

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_batchgate.core.model import Finding, Gate, GateName, GateState
 from pytest_batchgate.core.protocol import CollectedFile, TestResult
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 if TYPE_CHECKING:  # few runs have a breaker
     from pytest_batchgate.core.breaker import BreakerChange

@@ -12,7 +12,7 @@ from dataclasses import field
 
 from pytest_batchgate.core.model import Command, Estimates, Gate, GateName
 from pytest_batchgate.core.plan import Plan, critical_path, lower_bound, remaining_path
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

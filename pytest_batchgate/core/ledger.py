@@ -7,7 +7,7 @@ from dataclasses import field
 
 from pytest_batchgate.core.events import OUTCOMES
 from pytest_batchgate.core.protocol import CollectedFile, TestResult, WorkerId
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 # A test is FOREIGN where its gate does not (or not yet) run in this environment.
 # From DONE on, the state is DONE plus the outcome's place in OUTCOMES.

@@ -10,7 +10,7 @@ from pytest_batchgate.core.events import OUTCOMES, GateReport
 from pytest_batchgate.core.ledger import Realm
 from pytest_batchgate.core.model import Command, Finding, Gate, GateName, GateState
 from pytest_batchgate.core.protocol import WorkerId
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 if TYPE_CHECKING:  # few runs have a breaker
     from pytest_batchgate.core.breaker import CircuitBreaker

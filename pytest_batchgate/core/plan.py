@@ -10,7 +10,7 @@ from itertools import pairwise
 from pytest_batchgate.core.graph import find_cycle, inverted, longest_paths, topological_order
 from pytest_batchgate.core.model import Config, Gate, GateName, Tests
 from pytest_batchgate.core.selection import Selection, Selector, choose, parse_select
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.errors import PlanError, did_you_mean
 
 __all__ = [

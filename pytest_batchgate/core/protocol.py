@@ -13,7 +13,7 @@ from dataclasses import field
 from typing import NamedTuple, NewType, TypeAlias
 
 from pytest_batchgate.core.model import Finding, GateName, GateState
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 WorkerId = NewType("WorkerId", int)  # one per worker process, never used again
 UnitId = NewType("UnitId", int)  # one per assignment, never used again

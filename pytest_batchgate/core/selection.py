@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pytest_batchgate.core.model import Config, Gate, GateName
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.errors import OptionError, did_you_mean
 
 OPTION = "--batch-select"

@@ -8,7 +8,7 @@ from dataclasses import field
 from pytest_batchgate.core.ledger import FileRun, Realm, RealmKey
 from pytest_batchgate.core.model import GateName
 from pytest_batchgate.core.protocol import Traits
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 
 @dataclass(slots=True, eq=False)

@@ -20,7 +20,7 @@ from pytest_batchgate.core.model import Estimates, GateName, Tests
 from pytest_batchgate.core.plan import Plan
 from pytest_batchgate.core.protocol import Action, UnitId, WorkerId
 from pytest_batchgate.core.specials import Special, Specials, Target
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 if TYPE_CHECKING:  # few runs resume another one
     from pytest_batchgate.core.carry import Carried

@@ -23,7 +23,7 @@ from pytest_batchgate.core.events import (
 from pytest_batchgate.core.model import Gate, GateName, GateState, Tests
 from pytest_batchgate.core.plan import Plan, critical_path, lower_bound
 from pytest_batchgate.core.protocol import CollectedFile, StopAsked, TestResult
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 OK, FAILED, INTERRUPTED, INTERNAL_ERROR, USAGE_ERROR, NOTHING_TO_RUN = 0, 1, 2, 3, 4, 5
 

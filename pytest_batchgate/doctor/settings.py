@@ -12,7 +12,7 @@ from pytest_batchgate.config.project import read_project
 from pytest_batchgate.config.source import YAML_NAMES
 from pytest_batchgate.core.model import Config, Gate, Tests
 from pytest_batchgate.core.plan import build_plan
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.doctor.check import Check, Section
 from pytest_batchgate.errors import BatchGateError, ConfigError, OptionError
 from pytest_batchgate.report.words import plural

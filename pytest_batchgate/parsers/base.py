@@ -16,7 +16,7 @@ from typing import Literal, Protocol, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from pytest_batchgate.core.model import Finding, GateState
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.parsers.lines import plain
 
 MAX_FINDINGS = 10_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.errors import ConfigError, did_you_mean
 from pytest_batchgate.parsers import bandit, flake8, junit, mypy, pip_audit, ruff, sarif, text, ty
 from pytest_batchgate.parsers.base import MAX_FINDINGS, Parsed, Parser, ParserInput

@@ -11,7 +11,7 @@ import re
 from dataclasses import field
 from xml.parsers import expat  # nosec B407 (declarations are refused below, nothing is ever expanded)
 
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.parsers.base import Collector, ParserInput, Severity, ToolParser, one_based
 
 _MAX_TEXT = 8_192  # characters kept of one failure's text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_batchgate.core.model import Finding, GateState
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.parsers import Collector, Parsed, Parser, ParserInput
 
 _SEVERITIES = ("error", "warning", "note")

@@ -18,7 +18,7 @@ from pytest_batchgate.core.bus import Subscriber
 from pytest_batchgate.core.events import Event
 from pytest_batchgate.core.model import Command, Config, Gate
 from pytest_batchgate.core.plan import Plan
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.errors import BatchGateError, ConfigError
 from pytest_batchgate.parsers import Parser
 from pytest_batchgate.parsers.program import programs

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_batchgate.core.protocol import CollectedFile, ShownFile
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.plugin.arguments import resolve_paths
 
 

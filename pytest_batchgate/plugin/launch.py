@@ -16,7 +16,7 @@ from pytest_batchgate.core.masking import Masks
 from pytest_batchgate.core.model import Config, Tests
 from pytest_batchgate.core.plan import Plan, build_plan
 from pytest_batchgate.core.selection import parse_select
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.errors import BatchGateError, ConfigError, OptionError
 from pytest_batchgate.plugin.arguments import check_expressions
 from pytest_batchgate.plugin.cpus import usable_cpus

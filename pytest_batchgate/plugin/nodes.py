@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from pytest_batchgate.core.events import Event, WorkerStopped
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.workers import wire
 
 

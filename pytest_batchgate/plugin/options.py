@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.errors import NotYetError, OptionError
 
 if TYPE_CHECKING:

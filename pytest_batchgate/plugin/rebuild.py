@@ -13,7 +13,7 @@ from _pytest._io import TerminalWriter
 from _pytest.reports import CollectErrorRepr
 
 from pytest_batchgate.core.protocol import CollectedFile
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.workers.wire import SHOWN, SUBTESTS, derived_domain
 
 Location = tuple[str, "int | None", str]

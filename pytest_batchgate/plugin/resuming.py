@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_batchgate.core.carry import Carried, differences, listed, what_to_carry
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.errors import OptionError
 from pytest_batchgate.plugin.identity import (
     CONFIGURATION,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 NAME = "timeout"
 # For pytest-timeout to end a test, and for the test's fixtures to be torn down then.

@@ -15,7 +15,7 @@ from pytest_batchgate.bench.advice import Advice, Line, advise, names_of_shared
 from pytest_batchgate.bench.compare import ABSENT, IN_TURN, LABELS, OTHER_ORDER, Case
 from pytest_batchgate.bench.observed import WITHHELD, Observed, is_bad
 from pytest_batchgate.bench.trial import Finding, Kind, Trial
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.report.jsonable import rendered
 from pytest_batchgate.report.table import columns
 from pytest_batchgate.report.words import clip, counts, duration, harmless, plural

@@ -29,7 +29,7 @@ from pytest_batchgate.core.events import (
 )
 from pytest_batchgate.core.model import Gate, GateState, Tests
 from pytest_batchgate.core.protocol import CollectedFile
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.report.findings import render
 from pytest_batchgate.report.junitcases import (
     Case,

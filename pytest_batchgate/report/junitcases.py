@@ -14,7 +14,7 @@ from typing import Any
 from junitparser import Error, Failure, Skipped, SystemOut
 from junitparser.xunit2 import FlakyError, FlakyFailure, RerunError, RerunFailure, TestCase
 
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.report.told import NOTHING, Told
 
 _PLAIN = re.compile("[ !#-%'-;=?-~]*")  # the same in an attribute and in a text

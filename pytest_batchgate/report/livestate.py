@@ -30,7 +30,7 @@ from pytest_batchgate.core.forecast import forecast
 from pytest_batchgate.core.model import Estimates, Gate, GateName, GateState
 from pytest_batchgate.core.plan import Plan
 from pytest_batchgate.core.protocol import CollectedFile
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 # A forecast of more gates costs more than the number is worth.
 _FORECAST_GATES = 200

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from pytest_batchgate.core.events import Event, GateReport, RunFinished, RunResult, RunStarted
 from pytest_batchgate.core.model import Finding, Gate, GateState
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.report.words import harmless
 
 SCHEMA_URI = "https://json.schemastore.org/sarif-2.1.0.json"

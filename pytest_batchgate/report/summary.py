@@ -20,7 +20,7 @@ from pytest_batchgate.core.events import (
 )
 from pytest_batchgate.core.model import GateState
 from pytest_batchgate.core.protocol import CollectedFile
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.report.findings import render
 from pytest_batchgate.report.markdown import code, fenced, folded, table
 from pytest_batchgate.report.testrows import FAILED, GatesOfTests

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pytest_batchgate.core.events import TestsWereRun
 from pytest_batchgate.core.protocol import CollectedFile, TestResult
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

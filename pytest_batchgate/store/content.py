@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pytest_batchgate.core.carry import TRACKED
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 COMMIT = "the commit"
 # What may bear on any test: never taken for something that a run left behind.

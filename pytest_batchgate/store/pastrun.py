@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_batchgate.core.carry import PastFile, PastGate, PastRun, PastTest
 from pytest_batchgate.core.model import Finding, GateState
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.store.checkpoint import SCHEMA, Identity
 
 

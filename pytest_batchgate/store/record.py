@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import NamedTuple
 
 from pytest_batchgate.core.events import RunResult
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 
 class FileSample(NamedTuple):

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pytest_batchgate.core.model import GateState
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.workers.environ import OUTPUT_LIMIT_BYTES, parse_outputs
 
 _END_BYTES = 256 * 1024

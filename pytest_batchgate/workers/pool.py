@@ -23,7 +23,7 @@ import execnet
 
 from pytest_batchgate.core.masking import Masks
 from pytest_batchgate.core.protocol import Input, Leftover, ProcessesLeft, WorkerEnded, WorkerId, WorkerLost
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.environ import TRACE
 from pytest_batchgate.workers.gateway import Gateways, Starting

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import psutil
 
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.workers.younger import Younger, ancestors, read_proc
 
 _SCANS = 4  # when processes came and went during the one before

@@ -11,7 +11,7 @@ from _pytest.mark import KeywordMatcher, MarkMatcher
 from _pytest.mark.expression import Expression
 
 from pytest_batchgate.core.agreed import NO_GATE, path_matches
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 
 DEFAULT_GROUP = "default"  # xdist's name for a group without one
 TRAIT_MARKS = frozenset({"gate", "depends_on", "serial", "xdist_group"})

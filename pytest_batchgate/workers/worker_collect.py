@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from _pytest._code.code import TerminalRepr
 
-from pytest_batchgate.core.values import dataclass
+from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.worker_claims import Claims
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pytest_batchgate.core import values
+from pytest_batchgate.core import valuetypes
 
 
 class Pair(NamedTuple):
@@ -25,7 +25,7 @@ class Pair(NamedTuple):
 
 
 def pair(make: Callable[[Callable[..., Any]], type[Any]]) -> Pair:
-    return Pair(make(dataclasses.dataclass), make(values.dataclass))
+    return Pair(make(dataclasses.dataclass), make(valuetypes.dataclass))
 
 
 def frozen_slots(dataclass: Callable[..., Any]) -> type[Any]:
@@ -139,7 +139,7 @@ def test_defaults_that_are_made_are_not_shared() -> None:
     assert (one.c, two.c) == ([3], [])
 
 
-@values.dataclass(frozen=True, slots=True)
+@valuetypes.dataclass(frozen=True, slots=True)
 class Kept:
     a: int
     b: str = "b"
@@ -162,7 +162,7 @@ def test_values_of_unlike_classes_differ() -> None:
 
 
 def test_the_whole_package_defines_its_values_so() -> None:
-    package = Path(values.__file__).parents[1]
+    package = Path(valuetypes.__file__).parents[1]
     dear = [
         path.name
         for path in package.rglob("*.py")
