@@ -193,6 +193,16 @@ def _real(path: str) -> str:
         return path
 
 
+def unreadable(output: ParserInput, kind: str) -> Verdict | None:
+    """The verdict on a promised report that is no ``kind``: it says nothing, so that the pass is not earned.
+
+    None for one of which only the start was looked at.
+    """
+    if output.report is None or len(output.report) >= MAX_OUTPUT_BYTES:
+        return None
+    return GateState.FAILED, f"the report it promised cannot be read as {kind}"
+
+
 def read_output(path: Path, *, limit: int = MAX_OUTPUT_BYTES) -> str:
     """The text of a log file, ``limit`` bytes of it: its head and its tail, the middle left out.
 

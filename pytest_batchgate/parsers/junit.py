@@ -12,23 +12,32 @@ from dataclasses import field
 from xml.parsers import expat  # nosec B407 (declarations are refused below, nothing is ever expanded)
 
 from pytest_batchgate.core.valuetypes import dataclass
-from pytest_batchgate.parsers.base import Collector, ParserInput, Severity, ToolParser, one_based
+from pytest_batchgate.parsers.base import (
+    Collector,
+    ParserInput,
+    Severity,
+    ToolParser,
+    Verdict,
+    one_based,
+    unreadable,
+)
 
 _MAX_TEXT = 8_192  # characters kept of one failure's text
 _START = re.compile(r"<\?xml\b|<testsuites?\b")
 _SEVERITIES: dict[str, Severity] = {"warning": "warning", "info": "note", "note": "note"}
 
 
-def read(output: ParserInput, out: Collector) -> None:
-    """The report if there is one, else the XML in the output."""
+def read(output: ParserInput, out: Collector) -> Verdict | None:
+    """The report if there is one, else the XML in the output.  What is no report fails a gate that passed."""
     if output.report is not None:
-        add_document(output.report, out)
-    elif (start := _START.search(output.text)) is not None:
+        return None if add_document(output.report, out) else unreadable(output, "JUnit XML")
+    if (start := _START.search(output.text)) is not None:
         add_document(output.text[start.start() :].encode("utf-8", "replace"), out)
+    return None
 
 
-def add_document(data: bytes, out: Collector) -> None:
-    """The failures and errors of the document, as far as it can be read."""
+def add_document(data: bytes, out: Collector) -> bool:
+    """The failures and errors of the document, as far as it can be read.  True if it is JUnit, and whole."""
     reader = _Reader(out)
     parser = expat.ParserCreate(None if data[:5] == b"<?xml" else "utf-8")
     parser.StartElementHandler = reader.start
@@ -38,7 +47,8 @@ def add_document(data: bytes, out: Collector) -> None:
     try:
         parser.Parse(data, True)
     except (expat.ExpatError, _RefusedError, ValueError, LookupError):
-        return  # what came before the fault has been added
+        return False  # what came before the fault has been added
+    return reader.is_junit
 
 
 class _RefusedError(Exception):
@@ -59,9 +69,11 @@ class _Reader:
     said: list[str] = field(default_factory=list)
     room: int = 0
     severity: Severity = "error"
+    is_junit: bool = False
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if name in {"testsuite", "testsuites"}:
+            self.is_junit = True
             self.suites.append(attributes)
         elif name == "testcase":
             self.case = attributes

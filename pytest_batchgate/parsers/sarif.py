@@ -5,18 +5,18 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
-from pytest_batchgate.parsers.base import Collector, ParserInput, Severity, ToolParser
+from pytest_batchgate.parsers.base import Collector, ParserInput, Severity, ToolParser, Verdict, unreadable
 from pytest_batchgate.parsers.documents import Object, child, children, objects, text_of
 
 _LEVELS: dict[str, Severity] = {"error": "error", "warning": "warning", "note": "note", "none": "note"}
 _PASSING = frozenset({"pass", "notApplicable", "informational", "open"})
 
 
-def read(output: ParserInput, out: Collector) -> None:
-    """The report if there is one, else the output."""
+def read(output: ParserInput, out: Collector) -> Verdict | None:
+    """The report if there is one, else the output.  A report that is none fails a gate that passed."""
     text = output.text if output.report is None else output.report.decode("utf-8-sig", "replace")
-    for document in objects(text):
-        add_document(document, out)
+    understood = [add_document(document, out) for document in objects(text)]
+    return None if output.report is None or any(understood) else unreadable(output, "SARIF")
 
 
 def add_document(document: Object, out: Collector) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from parser_kit import Place, given, places
 
-from pytest_batchgate.core.model import Finding
+from pytest_batchgate.core.model import Finding, GateState
 from pytest_batchgate.parsers import PARSERS, Parsed, parse_output
 
 
@@ -135,7 +135,21 @@ BOMB = (
     ],
 )
 def test_a_report_that_is_no_junit(text: str) -> None:
-    assert junit(text) == Parsed()
+    """It says nothing: who promised it has not earned a pass.  A failure stays what it was."""
+    why = (GateState.FAILED, "the report it promised cannot be read as JUnit XML")
+    assert junit(text) == Parsed(verdict=why)
+    for returncode, verdict in ((0, why), (1, None)):
+        output = given("", "t", returncode=returncode, report=text.encode())
+        assert parse_output(PARSERS["junit"], output) == Parsed(verdict=verdict)
+
+
+def test_a_report_that_is_no_sarif() -> None:
+    why = (GateState.FAILED, "the report it promised cannot be read as SARIF")
+    for text in ("", "{}", "[1, 2]", "not json", '{"version": "2.1.0"}'):
+        output = given("", "t", returncode=0, report=text.encode())
+        assert parse_output(None, output) == Parsed(verdict=why)
+    empty = given("", "t", returncode=0, report=b'{"version": "2.1.0", "runs": []}')
+    assert parse_output(None, empty) == Parsed()
 
 
 def test_junit_that_is_cut_off_gives_what_came_before() -> None:
