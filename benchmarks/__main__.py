@@ -64,6 +64,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds after the warm-up (5)")
     parser.add_argument("--junit", action="store_true", help="write JUnit in the timed runs too")
+    parser.add_argument("--quick", action="store_true", help="outcomes: without a project's longest files")
     parser.add_argument("--strict", action="store_true", help="exit 1 if a goal is missed")
     parser.add_argument("--work", type=Path, default=DEFAULT_WORK, help="where sources and environments go")
     parser.add_argument("--wheel", type=Path, help="install this wheel instead of the checkout")
@@ -101,7 +102,8 @@ def _outcomes(options: argparse.Namespace) -> int:
         if not prepared.has_ours:
             raise PrepareError(f"pytest_batchgate cannot be imported in {prepared.python}")
         checks = {"tests": check_outcomes, "gates": check_gates}
-        verdicts += [check(prepared) for name, check in checks.items() if name in (options.section or checks)]
+        chosen = [check for name, check in checks.items() if name in (options.section or checks)]
+        verdicts += [check(prepared, quick=options.quick) for check in chosen]
     return 0 if all(verdicts) else 1
 
 

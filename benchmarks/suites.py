@@ -48,9 +48,10 @@ def tests_config(prepared: Prepared) -> Path:
     return path
 
 
-def plain(prepared: Prepared) -> Contender:
+def plain(prepared: Prepared, without: Sequence[str] = ()) -> Contender:
+    words = [*ALONE, *(f"--deselect={path}" for path in without)]
     return Contender(
-        name="pytest", argv=pytest_argv(prepared, "plain", *ALONE), cwd=prepared.source, junit_by="argv"
+        name="pytest", argv=pytest_argv(prepared, "plain", *words), cwd=prepared.source, junit_by="argv"
     )
 
 
