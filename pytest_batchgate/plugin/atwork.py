@@ -40,8 +40,6 @@ def _named(state: RunState, name: str, index: int) -> str:
 
 def interruption(reason: str, running: list[str]) -> str:
     """One line: what came, and what it met."""
-    if not running:
-        return f"{reason}: nothing ran"
     more = len(running) - MOST_SHOWN
     rest = f" and {more} more" if more > 0 else ""
     return f"{reason} while these ran: {', '.join(running[:MOST_SHOWN])}{rest}"

@@ -311,8 +311,9 @@ class Controller:
         if stop.kind == "interrupted":
             from pytest_batchgate.plugin.atwork import interruption, what_runs
 
-            met = self.crewing.met or self.pool.at_work()
-            self.notice(interruption(stop.reason, what_runs(dispatcher.state, met)))
+            running = what_runs(dispatcher.state, self.crewing.met or self.pool.at_work())
+            if running:
+                self.notice(interruption(stop.reason, running))
 
     def notice(self, text: str) -> None:
         self.bus.publish(Noticed(time.monotonic() - self.began, self.launch.masks.text(text)))

@@ -35,6 +35,10 @@ try:
 except ImportError:
     pass
 """
+# How execnet's worker takes its first line, and how ours does: where whoever started it is gone
+# already, there is none, and it ends without a word.
+_FIRST_WORDS = "exec(eval(sys.stdin.readline()))"
+_HEAR_THEM = "exec(eval(sys.stdin.readline() or 'sys.exit()'))"
 # What runs in the worker once it is connected: sys.path comes before any import.
 _BOOTSTRAP = """
 import sys
@@ -162,8 +166,7 @@ class Starting:
             self._born(getattr(self.gateway._io, "popen", None))
             return
         spec.execmodel = "main_thread_only"
-        args = gateway_io.popen_args(spec)
-        args[-1] = _PRELOAD.format(path=sys_path) + args[-1]
+        args = _local_argv(spec, sys_path)
         if self.marks and os.access(_ENV, os.X_OK):
             # In its environment from the start: what a process sets later is not seen from outside.
             args = [_ENV, *self.marks, *args]
@@ -181,6 +184,13 @@ class Starting:
                 _kill(process)
             if on_process is not None:
                 on_process(process.pid)
+
+
+def _local_argv(spec: Any, sys_path: list[str]) -> list[str]:
+    """execnet's command line of a local worker, with what ours does before it is talked to."""
+    args: list[str] = gateway_io.popen_args(spec)
+    args[-1] = _PRELOAD.format(path=sys_path) + args[-1].replace(_FIRST_WORDS, _HEAR_THEM)
+    return args
 
 
 def _kill(process: Any) -> None:

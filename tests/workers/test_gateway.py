@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 from execnet.gateway_base import Message
 
 from pytest_batchgate.workers import wire
-from pytest_batchgate.workers.gateway import _MOST_GARBAGE, Pipes, UnreadableError
+from pytest_batchgate.workers.gateway import _MOST_GARBAGE, Pipes, UnreadableError, _local_argv
 
 # A process at the other end that says what it is given: code that writes to standard output.
 WRITES = "import sys; sys.stdout.buffer.write({data!r} + bytes({zeros}))"
@@ -76,3 +77,11 @@ def test_garbage_between_messages_is_passed_over() -> None:
 def test_endless_garbage_ends_the_connection() -> None:
     with pytest.raises(UnreadableError):
         list(received(message(1, marked=True), _MOST_GARBAGE + 100))
+
+
+@pytest.mark.integration
+def test_a_worker_that_nobody_talks_to_ends_without_a_word() -> None:
+    """Whoever started it may be gone before its first line: a usage error ends a run that early."""
+    argv = _local_argv(execnet.XSpec("popen"), sys.path)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
