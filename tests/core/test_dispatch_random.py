@@ -1,6 +1,6 @@
 """Random graphs, tests, losses and stops: nothing early, nothing twice, nothing forgotten.
 
-A submission tries a few; after a change of the core, and nightly:
+After a change of the core, and nightly, more examples:
 ``BATCHGATE_EXAMPLES=2000 pytest tests/core/test_dispatch_random.py``.
 """
 
@@ -17,7 +17,7 @@ from worlds import calm_worlds, worlds
 
 pytestmark = pytest.mark.slow  # and the same on every interpreter
 
-EXAMPLES = int(os.environ.get("BATCHGATE_EXAMPLES", "80"))
+EXAMPLES = int(os.environ.get("BATCHGATE_EXAMPLES", "200"))
 PROFILE = settings(
     max_examples=EXAMPLES,
     deadline=None,
