@@ -4,7 +4,8 @@ A test begins and ends in its worker, and is heard of later.  The caller can loo
 at any moment which tests run and for how long (`TestsRunning`); to look all the
 time would cost every run for the few that hang.  So a look is due when the first
 test could be over its limit: one that was seen, at its own limit; one that began
-unseen after the last look, no sooner than the shortest limit of all after it.
+unseen after the last look (the one that was seen may have ended early), no sooner
+than the shortest limit of all after it.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def on_tests_running(state: RunState, event: TestsRunning) -> None:
             continue
         limit_s, words, grace_s = found
         if since_s < limit_s:
-            worker.look_s = state.now + limit_s - since_s
+            worker.look_s = state.now + min(limit_s - since_s, shortest_s)
         else:
             # Of a test that was reported before, what runs on its behalf is a session fixture's teardown.
             done = worker.realm.files[name].state[index] >= DONE

@@ -82,6 +82,15 @@ def test_a_marker_counts_before_the_option_and_the_shorter_of_marker_and_gate() 
     ]
 
 
+def test_a_short_limit_is_kept_behind_a_test_with_a_long_one_that_ended_early() -> None:
+    """long is seen at 0.3 and may run until 60, ends at 1, and hang follows it unseen."""
+    tests = [case("long", timeout_s=60.0), case("hang", hangs=True, timeout_s=0.3)]
+    run = play([suite("unit")], [file("a.py", *tests)])
+    when, _, what = story(run, times=True, only="t")[1].partition(" ")
+    assert what == "a.py::hang failed: timed out after 0.3 s (timeout)"
+    assert 1.3 <= float(when) <= 1.7
+
+
 def test_looks_are_as_rare_as_the_shortest_limit_and_nobody_looks_without_one() -> None:
     """40 tests of a second with a limit of 10 s: a look when work begins, and one in ten seconds."""
     names = [f"t{number}" for number in range(40)]
