@@ -18,6 +18,20 @@ with contextlib.suppress(ImportError):  # one environment of CI has pytest-cov a
     settings.register_profile("untimed", deadline=None)
     settings.load_profile("untimed")
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With a seed the same examples each time.
+
+    Hypothesis also draws numbers that it finds in the source of loaded modules, and which are loaded
+    depends on what else the worker has run.
+    """
+    if config.getoption("hypothesis_seed", None) is not None:
+        from hypothesis.internal.conjecture import providers
+
+        nothing = type(providers.GLOBAL_CONSTANTS)()
+        providers._get_local_constants = lambda: nothing
+
+
 _LISTED = Path(__file__).with_name("thorough.txt").read_text(encoding="utf-8").splitlines()
 THOROUGH = frozenset(line for line in _LISTED if not line.startswith("#"))
 
