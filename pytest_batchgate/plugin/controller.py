@@ -257,6 +257,11 @@ class Controller:
             listing = Listing(self.launch.plan, terminal, config.option.verbose)
             self.bus.subscribe(listing)
             return listing
+        if self.launch.is_github and self.launch.options.script is None:
+            from pytest_batchgate.plugin.fence import FENCE
+            from pytest_batchgate.plugin.github import subscribe_github
+
+            subscribe_github(self.bus, self.launch, bridge, config.stash[FENCE], began=self.began)
         self.is_silent = not screen.is_wanted  # then nothing but the exit code would tell of a failure
         if screen.is_wanted:
             narrowed = self.launch.typed.narrows or self.crewing.last_failed.only is not None

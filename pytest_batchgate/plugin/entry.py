@@ -31,7 +31,6 @@ _init_key = pytest.StashKey[bool]()
 _launch_key = pytest.StashKey[Any]()
 _controller_key = pytest.StashKey[Any]()
 _worker_key = pytest.StashKey[bool]()
-_fence_key = pytest.StashKey[Any]()
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -123,9 +122,9 @@ def _prepare(config: pytest.Config) -> None:
             launch.refuse_conflicts(namespace, typed, args)
         config.stash[_launch_key] = launch.prepare(config, batch, typed, run_id)
         return
-    from pytest_batchgate.plugin.fence import Fence
+    from pytest_batchgate.plugin.fence import FENCE, Fence
 
-    fence = config.stash[_fence_key] = Fence()  # before any process of ours starts
+    fence = config.stash[FENCE] = Fence()  # before any process of ours starts
     config.add_cleanup(fence.close)
     gateways = _start_first_worker(batch, run_id)
     try:
@@ -151,6 +150,7 @@ def _prepare_run(
     config: pytest.Config, batch: opts.BatchOptions, typed: opts.Typed, run_id: str, gateways: Any
 ) -> None:
     from pytest_batchgate.plugin import launch, xdistlike
+    from pytest_batchgate.plugin.fence import FENCE
 
     args = [str(arg) for arg in config.invocation_params.args]
     launch.refuse_conflicts(config.known_args_namespace, typed, args)
@@ -159,9 +159,13 @@ def _prepare_run(
 
         folder = ready_folder(config.invocation_params.dir, batch.report_dir)
         batch = dataclasses.replace(batch, report_dir=folder)
-    fence = config.stash[_fence_key]
+    fence = config.stash[FENCE]
     plan = launch.prepare(config, batch, typed, run_id, fence.hidden)
     config.stash[_launch_key] = plan
+    if fence.is_github:
+        from pytest_batchgate.plugin.github import read_settings
+
+        read_settings(os.environ)  # told now if they cannot be
     fence.guard_streams(plan.masks)
     from pytest_batchgate.plugin.controller import Controller
 
@@ -255,7 +259,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
         timeouts.declare_marker(config)
     if controller is not None:
-        config.stash[_fence_key].begin_session(config)
+        from pytest_batchgate.plugin.fence import FENCE
+
+        config.stash[FENCE].begin_session(config)
         config.pluginmanager.register(controller, CONTROLLER)
         _keep_xdist_out(config, controller)
 

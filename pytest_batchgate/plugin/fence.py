@@ -24,6 +24,8 @@ from pytest_batchgate.core.defusing import Defuser
 from pytest_batchgate.core.masking import Masks
 from pytest_batchgate.workers.environ import is_hidden
 
+FENCE: pytest.StashKey[Fence] = pytest.StashKey()
+
 # An order to the terminal: its last letter begins no value, and the terminal waits for it.
 _ORDER = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]\Z")
 
@@ -59,6 +61,18 @@ class GuardedStream:
     def flush(self) -> None:
         """Without what is held back: it may be the beginning of something."""
         self.real.flush()
+
+    def interject(self, lines: Iterable[str]) -> None:
+        """Whole lines that are ours, as they are, after what was held back and on lines of their own."""
+        with self._lock:
+            begun = self._masked.finish()
+            if self._defuser is not None:
+                begun = self._defuser.feed(begun) + self._defuser.finish()
+                self._defuser = Defuser()
+            if not (begun.endswith("\n") if begun else self._ends_line):
+                begun += "\n"
+            self._masked = self._masks.text_stream()
+            self._write(begun + "".join(f"{line}\n" for line in lines))
 
     def finish(self, *, whole_line: bool) -> None:
         """Write what was held back, and, if asked, an end of the line that was begun.
@@ -131,6 +145,17 @@ class Fence:
             atexit.register(self._take_down)
         os.environ.update(self.hidden)
         self.hidden = {}
+
+    def speak(self, lines: Iterable[str]) -> None:
+        """Print lines that the runner takes orders from.  They hold nothing that is not ours and harmless."""
+        stream = self._streams.get("stdout")
+        if stream is None or self._token is None:
+            return
+        known, self._token = self._token, uuid.uuid4().hex  # it stands in the log from now on
+        with suppress(OSError, ValueError):
+            stream.flush()
+            stream.interject([f"::{known}::", *lines, f"::stop-commands::{self._token}"])
+            stream.flush()
 
     def _stop_commands(self) -> None:
         """Nobody else learns the word that ends this."""

@@ -91,6 +91,7 @@ class Screen:
                 unicode=unicode,
                 beside_tree=lambda: self._tree is not None and self._tree.covers,
                 logs_stay=getattr(self._config, "cache", None) is not None,
+                shows_logs=not launch.is_github,  # they stand in groups above the table
             )
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pytest_batchgate.core.events import TestsWereRun
@@ -34,8 +36,14 @@ class BridgeTeller:
             self._event, self._read = event, {}
         known = self._read.get(result.index)
         if known is None:
-            known = self._read[result.index] = told_by(self._bridge.rebuilt.get(result.index, ()))
+            known = self._read[result.index] = self._read_all(event, result)
         return known
+
+    def _read_all(self, event: TestsWereRun, result: TestResult) -> Told:
+        config = self._bridge.config
+        file, _ = self.place(event.collected, result.index)
+        reports = self._bridge.rebuilt.get(result.index, ())
+        return told_by(reports, file=config.rootpath / file, working=config.invocation_params.dir)
 
     def collection_errors(self, collected: CollectedFile) -> tuple[str, ...]:
         reports = rebuild.collect_reports(self._bridge.config, collected)
@@ -59,8 +67,11 @@ class BridgeTeller:
         return (odd[0] if odd is not None else collected.file), (None if line is None else line + 1)
 
 
-def told_by(reports: Sequence[Any]) -> Told:
-    """The story of one test by its reports, in the order in which they came."""
+def told_by(reports: Sequence[Any], *, file: Path | None = None, working: Path | None = None) -> Told:
+    """The story of one test by its reports, in the order in which they came.
+
+    ``file``: the test's own.  ``working``: what paths in tracebacks are relative to.
+    """
     failed = [report for report in reports if report.failed]
     skipped = [report for report in reports if report.skipped]
     message = text = ""
@@ -77,6 +88,9 @@ def told_by(reports: Sequence[Any]) -> Told:
         text=text,
         output=tuple((str(name), clip_middle(str(said))) for name, said in getattr(last, "sections", ())),
         properties=tuple((str(name), str(value)) for name, value in getattr(last, "user_properties", ())),
+        line=_last_line(failed[0], file, working)
+        if failed and file is not None and working is not None
+        else None,
     )
 
 
@@ -85,6 +99,22 @@ def _message(report: Any) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     message = str(crash.message) if crash is not None else _longrepr(report)
     return message if report.when == "call" else f'failed on {report.when} with "{message}"'
+
+
+def _last_line(report: Any, file: Path, working: Path) -> int | None:
+    """Of ``file``, where the failure last came through; as far as the report names lines."""
+    longrepr = report.longrepr
+    entries = getattr(getattr(longrepr, "reprtraceback", None), "reprentries", ())
+    places = [
+        getattr(longrepr, "reprcrash", None),
+        *(getattr(each, "reprfileloc", None) for each in entries[::-1]),
+    ]
+    own = os.path.realpath(file)
+    for place in places:
+        path, line = getattr(place, "path", None), getattr(place, "lineno", None)
+        if isinstance(path, str) and isinstance(line, int) and os.path.realpath(working / path) == own:
+            return line
+    return None
 
 
 def _longrepr(report: Any) -> str:

@@ -61,7 +61,7 @@ class PlainReport:
     ``width`` in characters bounds the table.  ``unicode``: the stream can take characters
     beyond ASCII; without it they show as their codes.  While ``beside_tree()``, changes of
     gates are left to the live tree, but for those that went wrong.  Where logs do not
-    outlive the run (``logs_stay``) no path is told.
+    outlive the run (``logs_stay``) no path is told.  Without ``shows_logs`` somebody else shows them.
     """
 
     name = NAME
@@ -74,10 +74,12 @@ class PlainReport:
         unicode: bool = True,
         beside_tree: Callable[[], bool] = lambda: False,
         logs_stay: bool = True,
+        shows_logs: bool = True,
     ) -> None:
         self._write = write
         self._beside_tree = beside_tree
         self._logs_stay = logs_stay
+        self._shows_logs = shows_logs
         self._width = width
         self._unicode = unicode
         self._name_width = 0
@@ -181,7 +183,7 @@ class PlainReport:
     # --- at the end --------------------------------------------------------------
 
     def _close(self, result: RunResult) -> None:
-        for report in result.gates:
+        for report in result.gates if self._shows_logs else ():
             if report.log_path is not None and report.state in _SHOWS_LOG:
                 self._log(report, report.log_path)
         if result.gates:

@@ -18,13 +18,15 @@ class Told:
     """Of one test that did not simply pass.  Nothing here is harmless: tests wrote it.
 
     ``message`` is short, ``text`` what pytest shows of a failure; both empty for a pass.
-    ``output``: captured, as (heading, text).  ``properties``: of ``record_property``.
+    ``output``: captured, as (heading, text).  ``properties``: of ``record_property``.  ``line``: the last one
+    of the test's own file that the failure came through, 1-based; None where that is not known.
     """
 
     message: str = ""
     text: str = ""
     output: tuple[tuple[str, str], ...] = ()
     properties: tuple[tuple[str, str], ...] = ()
+    line: int | None = None
 
 
 NOTHING = Told()

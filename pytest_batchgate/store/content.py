@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pytest_batchgate.core.carry import TRACKED
 from pytest_batchgate.core.valuetypes import dataclass
+from pytest_batchgate.store.git import ask_git
 
 COMMIT = "the commit"
 # What may bear on any test: never taken for something that a run left behind.
@@ -27,7 +27,6 @@ _LEFT_OUT = frozenset(
 _LEFT_OUT_FILES = re.compile(r"\.coverage(\..*)?|.*\.py[co]|\.DS_Store")
 _DISTRIBUTION = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+?)(-py\d.*)?\.(dist|egg)-info")
 _MOST_BYTES = 32 * 1024 * 1024  # of a larger file, size and time tell
-_GIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,8 @@ def look_at(rootdir: Path, *, but: Sequence[Path] = ()) -> Content:
 
 
 def _by_git(rootdir: Path, but: tuple[Path, ...]) -> Content | None:
-    top = _git(rootdir, "rev-parse", "--show-toplevel")
-    told = _git(
+    top = ask_git(rootdir, "rev-parse", "--show-toplevel")
+    told = ask_git(
         rootdir, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames"
     )
     if not top:
@@ -106,25 +105,6 @@ def _by_git(rootdir: Path, but: tuple[Path, ...]) -> Content | None:
                 staged = b" ".join(states) if tracked else b""
                 files[os.fsdecode(raw)] = _entry(path, staged, tracked=tracked)
     return Content(folder=folder, commit=commit, files=files, but=but)
-
-
-def _git(rootdir: Path, *args: str) -> bytes | None:
-    """What git prints; None where it cannot tell."""
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
-    command = ["git", "-C", str(rootdir), *args]
-    try:
-        ran = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            start_new_session=True,  # Ctrl-C is not for it
-            timeout=_GIT_S,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return ran.stdout if ran.returncode == 0 else None
 
 
 def _is_left_out(relative: Path, path: Path, but: Iterable[Path]) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from kit import Repo, Result
+from runner_model import Runner
 
 pytestmark = pytest.mark.integration
 
@@ -81,16 +82,19 @@ def make(root: Path) -> Repo:
 
 
 def acting(text: str) -> list[str]:
-    """The lines that GitHub's runner would take for commands, having been told when not to."""
-    found, until = [], None
-    for line in map(str.lstrip, re.split("\r\n|\r|\n", text)):
-        if until is not None:
-            until = None if line == f"::{until}::" else until
-        elif line.startswith("::stop-commands::"):
-            until = line.removeprefix("::stop-commands::")
-        elif line.startswith("::") or "##[" in line:
-            found.append(line)
-    return [*found, *([f"stopped for ever: {until}"] if until is not None else [])]
+    """What GitHub's runner obeys, by name, having been told when not to."""
+    runner = Runner().read(text)
+    assert runner.stopped is None, "stopped for ever"
+    return runner.names()
+
+
+def acting_alone(lines: list[str]) -> list[str]:
+    """What would be obeyed if the runner had never been told to stop."""
+    runner = Runner()
+    for line in lines:
+        runner.stopped = None
+        runner.read(line)
+    return runner.names()
 
 
 def telling(root: Path, secrets: list[str]) -> list[str]:
@@ -126,13 +130,17 @@ def test_no_secret_is_told_anywhere(run: Result) -> None:
 
 def test_nothing_that_is_printed_acts_on_the_runner(run: Result) -> None:
     """Not even while it listens: standard error is read beside the rest, in any order."""
-    assert not acting(run.out), run.out
-    first, *lines, last = run.out.splitlines()
-    word = first.removeprefix("::stop-commands::")
-    assert re.fullmatch("[0-9a-f]{32}", word)
-    assert last == f"::{word}::"
-    assert not acting("\n".join(lines)), run.out
-    assert word not in "".join(path.read_text("latin-1") for path in run.root.rglob("*") if path.is_file())
+    ours = ["group", "endgroup"] * 3 + ["error"] * 3  # a gate each; the command, and two tests
+    assert acting(run.out) == ours, run.out
+    _, *lines, _ = run.out.splitlines()
+    words = [
+        line.removeprefix("::stop-commands::") for line in run.out.splitlines() if "::stop-c" in line[:8]
+    ]
+    assert len(set(words)) == len(words) == 2 + 3
+    assert all(re.fullmatch("[0-9a-f]{32}", word) and f"\n::{word}::\n" in run.out for word in words), run.out
+    assert acting_alone(lines) == ours, "though nothing had stopped it"
+    written = "".join(path.read_text("latin-1") for path in run.root.rglob("*") if path.is_file())
+    assert not [word for word in words if word in written]
 
 
 def test_the_files_of_the_runner_are_out_of_reach(run: Result) -> None:
