@@ -69,6 +69,7 @@ class RunResult:
     gates: tuple[GateReport, ...]
     schedule: Schedule
     stop_reason: str | None = None
+    missing: tuple[str, ...] = ()  # files that were asked for and could not be written
 
     @property
     def culprits(self) -> list[GateReport]:

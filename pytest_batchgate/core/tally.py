@@ -155,6 +155,7 @@ class Tally:
             gates=gates,
             schedule=self.schedule(at),
             stop_reason=ending.stop.reason if ending.stop else None,
+            missing=ending.owed,
         )
 
     def exit_code(self, ending: Ending) -> int:

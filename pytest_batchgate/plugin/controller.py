@@ -18,7 +18,7 @@ from _pytest.outcomes import Exit
 from pytest_batchgate.core import leaks
 from pytest_batchgate.core.bus import Bus, Subscriber
 from pytest_batchgate.core.dispatch import Dispatcher
-from pytest_batchgate.core.events import Noticed, RunFinished
+from pytest_batchgate.core.events import Noticed, RunFinished, RunResult
 from pytest_batchgate.core.model import Estimates
 from pytest_batchgate.core.protocol import StopAsked
 from pytest_batchgate.core.state import RunOptions
@@ -241,7 +241,7 @@ class Controller:
         if self.launch.options.report_dir is not None and not config.option.collectonly:
             from pytest_batchgate.plugin.recording import subscribe_reports
 
-            subscribe_reports(self.bus, self.launch, bridge, began=self.began)
+            subscribe_reports(self.bus, self.launch, bridge, began=self.began, settle=self.settle)
         if not config.option.collectonly:
             remember(
                 self.bus,
@@ -258,14 +258,21 @@ class Controller:
             self.bus.subscribe(listing)
             return listing
         if self.launch.is_github and self.launch.options.script is None:
-            from pytest_batchgate.plugin.fence import FENCE
             from pytest_batchgate.plugin.github import subscribe_github
 
-            subscribe_github(self.bus, self.launch, bridge, config.stash[FENCE], began=self.began)
+            subscribe_github(self.bus, self.launch, bridge, began=self.began, settle=self.settle)
         self.is_silent = not screen.is_wanted  # then nothing but the exit code would tell of a failure
         if screen.is_wanted:
             narrowed = self.launch.typed.narrows or self.crewing.last_failed.only is not None
-            screen.subscribe(self.bus, self.pool, self.launch, estimates, began=self.began, narrowed=narrowed)
+            screen.subscribe(
+                self.bus,
+                self.pool,
+                self.launch,
+                estimates,
+                began=self.began,
+                narrowed=narrowed,
+                settle=self.settle,
+            )
         for listener in self.listeners:
             self.bus.subscribe(listener)
         return None
@@ -331,6 +338,10 @@ class Controller:
             loose_errors=self.loose_errors,
             owed=self.bus.owed,
         )
+
+    def settle(self, result: RunResult) -> RunResult:
+        """The same at a later moment, when more may have come to light."""
+        return self.tally.result(result.wall_s, self.ending())
 
     def exit_code(self) -> int:
         return self.tally.exit_code(self.ending())

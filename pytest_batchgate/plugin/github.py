@@ -13,11 +13,12 @@ from pytest_batchgate.core.bus import Bus, Subscriber
 from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.errors import OptionError
 from pytest_batchgate.plugin.bridge import Bridge, writes_unicode
-from pytest_batchgate.plugin.fence import Fence
+from pytest_batchgate.plugin.fence import FENCE, Fence
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.plugin.telling import BridgeTeller
 from pytest_batchgate.report.annotations import MOST
 from pytest_batchgate.report.github import GithubReport, Group, script
+from pytest_batchgate.report.settled import Settle, Settled
 from pytest_batchgate.report.summary import Summary
 from pytest_batchgate.report.tail import tail
 from pytest_batchgate.store.change import changed_files
@@ -55,18 +56,19 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     )
 
 
-def subscribe_github(bus: Bus, launch: Launch, bridge: Bridge, fence: Fence, *, began: float) -> None:
+def subscribe_github(bus: Bus, launch: Launch, bridge: Bridge, *, began: float, settle: Settle) -> None:
     """Before the closing table is subscribed: the verdict stays the last line.
 
-    ``began``: `time.monotonic` at the run's start.
+    ``began``: `time.monotonic` at the run's start.  ``settle``: as `Settled` has it.
     """
     settings = read_settings(os.environ)
+    fence = bridge.config.stash[FENCE]
     teller = BridgeTeller(bridge, epoch_s=time.time() - (time.monotonic() - began))
     terminal: Any = bridge.config.pluginmanager.get_plugin("terminalreporter")
     unicode = terminal is None or writes_unicode(terminal)
     subscribers: list[Subscriber] = []
     if settings.summary and (path := fence.hidden.get("GITHUB_STEP_SUMMARY")):
-        subscribers.append(JobSummary(Path(path), teller))
+        subscribers.append(Settled(JobSummary(Path(path), teller), settle))
     subscribers.append(
         GithubReport(
             _speaker(fence),

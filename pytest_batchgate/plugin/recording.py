@@ -12,14 +12,15 @@ from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.plugin.telling import BridgeTeller
 from pytest_batchgate.report.journal import Journal
 from pytest_batchgate.report.jsonable import rendered
+from pytest_batchgate.report.settled import Settle
 
 
-def subscribe_reports(bus: Bus, launch: Launch, bridge: Bridge, *, began: float) -> None:
-    """``began``: `time.monotonic` at the run's start."""
+def subscribe_reports(bus: Bus, launch: Launch, bridge: Bridge, *, began: float, settle: Settle) -> None:
+    """``began``: `time.monotonic` at the run's start; ``settle``: as `Settled` has it."""
     if launch.options.script is None:
         from pytest_batchgate.plugin import reporting
 
-        reporting.subscribe_reports(bus, launch, bridge, began=began)
+        reporting.subscribe_reports(bus, launch, bridge, began=began, settle=settle)
         return
     folder = launch.options.report_dir
     assert folder is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +21,7 @@ from pytest_batchgate.report.journal import Journal
 from pytest_batchgate.report.jsonreport import JsonReport
 from pytest_batchgate.report.junit import JunitReport
 from pytest_batchgate.report.sarif import SarifReport
+from pytest_batchgate.report.settled import Settle, Settled
 from pytest_batchgate.report.summary import Summary
 from pytest_batchgate.report.trace import TraceReport
 from pytest_batchgate.store.files import write_atomically
@@ -31,10 +32,10 @@ FILES = (JOURNAL, "junit.xml", "report.json", "summary.md", "findings.sarif", "t
 _FORMATS = frozenset({"text", "sarif", "junit"})  # parsers that are not called like a tool
 
 
-def ready_folder(working: Path, folder: Path) -> Path:
+def ready_folder(working: Path, folder: Path, *, names: Iterable[str] = FILES) -> Path:
     """The folder, absolute, made where it is missing.  Raises OptionError if nothing can be written there.
 
-    ``working``: what a relative one is relative to.
+    ``working``: what a relative one is relative to.  ``names``: of the files that will be written.
     """
     with contextlib.suppress(RuntimeError):  # a home that nobody knows: "~" is a folder's name then
         folder = folder.expanduser()
@@ -50,24 +51,35 @@ def ready_folder(working: Path, folder: Path) -> Path:
         raise OptionError(
             f"nothing can be written to {folder}: {words}", where=OPTION, todo="Name another one"
         ) from None
+    for name in names:
+        if (folder / name).is_dir():
+            raise OptionError(
+                f"{folder / name} is a folder, and a report is called so",
+                where=OPTION,
+                todo="Remove it or name another place",
+            )
     return folder
 
 
-def subscribe_reports(bus: Bus, launch: Launch, bridge: Bridge, *, began: float) -> None:
-    """Write what `--batch-report-dir` asks for; `began` as for `Reports`."""
+def subscribe_reports(bus: Bus, launch: Launch, bridge: Bridge, *, began: float, settle: Settle) -> None:
+    """Write what `--batch-report-dir` asks for; `began` and `settle` as for `Reports`."""
     folder = launch.options.report_dir
     assert folder is not None
-    reports = Reports(folder, launch, bridge, began=began)
+    reports = Reports(folder, launch, bridge, began=began, settle=settle)
     reports.subscribe(bus)
     bridge.config.add_cleanup(reports.close)
 
 
 class Reports:
-    """Every report of one run.  ``began``: `time.monotonic` at the run's start."""
+    """Every report of one run.
 
-    def __init__(self, folder: Path, launch: Launch, bridge: Bridge, *, began: float) -> None:
+    ``began``: `time.monotonic` at the run's start.  ``settle``: as `Settled` has it.
+    """
+
+    def __init__(self, folder: Path, launch: Launch, bridge: Bridge, *, began: float, settle: Settle) -> None:
         self._folder = folder
         self._launch = launch
+        self._settle = settle
         self._epoch_s = time.time() - (time.monotonic() - began)
         self._teller = BridgeTeller(bridge, epoch_s=self._epoch_s)
         self._journal: BinaryIO | None = None
@@ -82,7 +94,6 @@ class Reports:
             Journal(self._append, teller, run_id=run_id, started_unix_s=self._epoch_s),
             self._junit,
             JsonReport(self._writer("report.json"), run_id=run_id),
-            Summary(self._writer("summary.md"), teller),
             SarifReport(
                 self._writer("findings.sarif"),
                 tool_of=tool_of,
@@ -90,6 +101,8 @@ class Reports:
                 version=__version__,
             ),
             TraceReport(self._writer("trace.json"), teller, run_id=run_id),
+            # The last one, for it tells the verdict.
+            Settled(Summary(self._writer("summary.md"), teller), self._settle),
         ]
         if any(gate.retries.count for gate in self._launch.plan.claims):
             from pytest_batchgate.report.attempts import Attempts

@@ -19,6 +19,7 @@ from pytest_batchgate.plugin.bridge import writes_unicode
 from pytest_batchgate.plugin.crewing import UNCAPTURED
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.report.plain import PlainReport
+from pytest_batchgate.report.settled import Settle, Settled
 from pytest_batchgate.workers.pool import WorkerPool
 
 
@@ -60,8 +61,12 @@ class Screen:
         *,
         began: float,
         narrowed: bool,
+        settle: Settle,
     ) -> None:
-        """``began``: `time.monotonic` at the run's start.  ``narrowed``: not all tests were asked for."""
+        """``began``: `time.monotonic` at the run's start.  ``narrowed``: not all tests were asked for.
+
+        ``settle``: as `Settled` has it.
+        """
         terminal = self._terminal
         unicode = writes_unicode(terminal)
         if can_redraw(self._config, terminal, os.environ):
@@ -84,16 +89,15 @@ class Screen:
                 unicode=unicode,
             )
             bus.subscribe(self._tree)
-        bus.subscribe(
-            PlainReport(
-                terminal.write_line,
-                width=terminal._tw.fullwidth,
-                unicode=unicode,
-                beside_tree=lambda: self._tree is not None and self._tree.covers,
-                logs_stay=getattr(self._config, "cache", None) is not None,
-                shows_logs=not launch.is_github,  # they stand in groups above the table
-            )
+        plain = PlainReport(
+            terminal.write_line,
+            width=terminal._tw.fullwidth,
+            unicode=unicode,
+            beside_tree=lambda: self._tree is not None and self._tree.covers,
+            logs_stay=getattr(self._config, "cache", None) is not None,
+            shows_logs=not launch.is_github,  # they stand in groups above the table
         )
+        bus.subscribe(Settled(plain, settle))
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:

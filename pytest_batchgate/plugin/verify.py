@@ -48,7 +48,7 @@ def verify(config: pytest.Config, launch: Launch) -> int:
     """Do it all; the exit code.  Raises OptionError for a report folder that cannot be written."""
     report_dir = launch.options.report_dir
     if report_dir is not None:
-        report_dir = ready_folder(config.invocation_params.dir, report_dir)
+        report_dir = ready_folder(config.invocation_params.dir, report_dir, names=[FILE])
         (report_dir / FILE).unlink(
             missing_ok=True
         )  # one that is interrupted must not be judged by an earlier one

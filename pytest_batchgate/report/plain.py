@@ -254,7 +254,9 @@ class PlainReport:
         if result.verdict == "interrupted":
             return reason
         bad = _ends(result.culprits)
-        return "; ".join(filter(None, [_listed(bad), reason])) or _CODES.get(result.exit_code, "")
+        lost = [self._safe(_from_here(path)) for path in result.missing]
+        missing = f"{_listed(lost)} could not be written" if lost else ""
+        return "; ".join(filter(None, [_listed(bad), reason, missing])) or _CODES.get(result.exit_code, "")
 
 
 def _from_here(path: str) -> str:

@@ -135,6 +135,8 @@ def _verdict(result: RunResult) -> str:
         why = ", ".join(names) + (f" and {len(bad) - 10} more" if len(bad) > 10 else "")
     elif result.verdict == "failed":
         why = _CODES.get(result.exit_code, "no gate is to blame")
+        if result.missing:
+            why = f"{', '.join(code(name) for name in result.missing)} could not be written"
     else:
         good = sum(report.state.good for report in result.gates)
         why = f"{good} of {plural(len(result.gates), 'gate')} good" if result.gates else "no gates"
