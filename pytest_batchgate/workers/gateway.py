@@ -36,9 +36,15 @@ except ImportError:
     pass
 """
 # How execnet's worker takes its first line, and how ours does: where whoever started it is gone
-# already, there is none, and it ends without a word.
+# already, there is none, or nobody to answer, and it ends without a word.
 _FIRST_WORDS = "exec(eval(sys.stdin.readline()))"
-_HEAR_THEM = "exec(eval(sys.stdin.readline() or 'sys.exit()'))"
+_HEAR_THEM = """
+try:
+    exec(eval(sys.stdin.readline() or 'sys.exit()'))
+except BrokenPipeError:
+    import os
+    os._exit(0)  # at the end of the interpreter the answer would be tried once more
+"""
 # What runs in the worker once it is connected: sys.path comes before any import.
 _BOOTSTRAP = """
 import sys

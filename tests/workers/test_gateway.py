@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import deque
@@ -85,3 +86,9 @@ def test_a_worker_that_nobody_talks_to_ends_without_a_word() -> None:
     argv = _local_argv(execnet.XSpec("popen"), sys.path)
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    read, write = os.pipe()
+    os.close(read)
+    line = repr("import sys; sys.stdout.write('1'); sys.stdout.flush()") + "\n"
+    done = subprocess.run(argv, input=line, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
