@@ -58,6 +58,7 @@ class Observed:
     troubles: Mapping[str, str] = field(default_factory=dict)
     wall_s: float = 0.0
     exit_code: int | None = None
+    result: Mapping[str, Any] = field(default_factory=dict)  # of `RunFinished`, as written
 
     @cached_property
     def in_order(self) -> tuple[Ran, ...]:
@@ -184,6 +185,7 @@ def observed(lines: Iterable[bytes]) -> Observed:
         troubles=reader.troubles,
         wall_s=reader.wall_s,
         exit_code=reader.exit_code,
+        result=reader.result,
     )
 
 
@@ -198,6 +200,7 @@ class _Reader:
         self.troubles: dict[str, str] = {}
         self.wall_s = 0.0
         self.exit_code: int | None = None
+        self.result: Mapping[str, Any] = {}
 
     def take(self, event: Mapping[str, Any]) -> None:
         kind = event["event"]
@@ -216,8 +219,9 @@ class _Reader:
         elif kind == "RunStarted":
             self.gates.update(gate["name"] for gate in event["gates"])
         elif kind == "RunFinished":
-            self.wall_s = event["result"]["wall_s"]
-            self.exit_code = event["result"]["exit_code"]
+            self.result = event["result"]
+            self.wall_s = self.result["wall_s"]
+            self.exit_code = self.result["exit_code"]
 
     def _collection(self, tests: Sequence[str], traits: Mapping[str, Mapping[str, Any]]) -> None:
         self.collected += tests

@@ -51,13 +51,17 @@ class GateReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How well the run used its workers.  Efficiency is lower bound / wall, 0..1."""
+    """How well the run used its workers.  Efficiency is lower bound / wall, 0..1.
+
+    ``spans``: seconds that each gate takes at the very least, whatever the number of workers.
+    """
 
     work_s: float
     critical_path_s: float
     critical_path: tuple[GateName, ...]
     lower_bound_s: float  # max(critical path, work / workers)
     efficiency: float
+    spans: Mapping[GateName, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

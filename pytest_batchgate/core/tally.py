@@ -183,6 +183,7 @@ class Tally:
             critical_path=path,
             lower_bound_s=bound_s,
             efficiency=min(1.0, bound_s / wall_s) if wall_s > 0 else 0.0,
+            spans=spans,
         )
 
     def spans(self) -> dict[GateName, float]:

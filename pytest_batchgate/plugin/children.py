@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pytest_batchgate.workers.environ import TRACE, is_hidden, run_marker, worker_trace
@@ -47,8 +47,11 @@ class Children:
         self._child: subprocess.Popen[bytes] | None = None
         self._signals: list[str] = []
 
-    def run(self, args: Sequence[str], log: Path) -> int:
-        """Run pytest with these arguments, its output into ``log``.  Raises Interrupted."""
+    def run(self, args: Sequence[str], log: Path, *, begun: Callable[[int], object] | None = None) -> int:
+        """Run pytest with these arguments, its output into ``log``.  Raises Interrupted.
+
+        ``begun`` is called with the id of its process.
+        """
         if self._signals:
             raise Interrupted(self._signals[0])
         self._guard.start()
@@ -63,6 +66,8 @@ class Children:
                 start_new_session=True,  # Ctrl-C reaches it through us alone
             )
         self._guard.add(self._child.pid)
+        if begun is not None:
+            begun(self._child.pid)
         if self._signals:  # it came while the process was on its way
             self._pass_on()
         try:

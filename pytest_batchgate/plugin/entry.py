@@ -110,14 +110,15 @@ def _prepare(config: pytest.Config) -> None:
     if batch.init:
         config.stash[_init_key] = True
         return
-    if _is_implemented(config, ("worker_spec",)) and not batch.tx and not batch.workers_given:
+    own_pool = batch.workers_given and batch.measured is None
+    if _is_implemented(config, ("worker_spec",)) and not batch.tx and not own_pool:
         from pytest_batchgate.plugin import hooks
 
         batch = dataclasses.replace(batch, tx=hooks.worker_specs(config))
-    if batch.plan is not None or batch.verify:
+    if batch.plan is not None or batch.verify or batch.benchmark is not None:
         from pytest_batchgate.plugin import launch
 
-        if batch.verify:
+        if batch.plan is None:
             args = [str(arg) for arg in config.invocation_params.args]
             launch.refuse_conflicts(namespace, typed, args)
         config.stash[_launch_key] = launch.prepare(config, batch, typed, run_id)
@@ -207,6 +208,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return int(pytest.ExitCode.INTERRUPTED) if exc.returncode is None else exc.returncode
     if launch.options.verify:
         return _verify(config, launch)
+    if launch.options.benchmark is not None:
+        return _benchmark(config, launch)
     if launch.options.plan is None:
         return None
     from pytest_batchgate.plugin.planning import show_plan
@@ -219,6 +222,15 @@ def _verify(config: pytest.Config, launch: Any) -> int:
 
     try:
         return verify(config, launch)
+    except BatchGateError as exc:
+        raise pytest.UsageError(str(exc)) from None
+
+
+def _benchmark(config: pytest.Config, launch: Any) -> int:
+    from pytest_batchgate.plugin.benchmark import benchmark
+
+    try:
+        return benchmark(config, launch)
     except BatchGateError as exc:
         raise pytest.UsageError(str(exc)) from None
 

@@ -241,6 +241,10 @@ def _slots(options: BatchOptions, settings: Config) -> tuple[tuple[str, ...], bo
         from pytest_batchgate.plugin.scripted import scripted_specs
 
         return scripted_specs(options.tx or ("popen",), options.script.workers), options.script.workers == 0
+    if options.measured is not None and options.tx:
+        from pytest_batchgate.plugin.scripted import scripted_specs
+
+        return scripted_specs(options.tx, options.measured.workers), options.measured.workers == 0
     if options.tx:
         return options.tx, False
     workers = options.workers if options.workers_given else settings.workers

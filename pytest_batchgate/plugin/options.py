@@ -20,9 +20,10 @@ from pytest_batchgate.errors import NotYetError, OptionError
 
 if TYPE_CHECKING:
     from pytest_batchgate.bench.script import Script
+    from pytest_batchgate.plugin.benchoptions import BenchOptions, Measured
 
 # Options whose value may be left out: the bare form stands for this value.
-OPTIONAL_VALUES = {"--batch-plan": "text", "--batch-benchmark": "1"}
+OPTIONAL_VALUES = {"--batch-plan": "text", "--batch-benchmark": "1,auto"}
 PLAN_FORMATS = ("text", "json", "mermaid", "matrix")
 
 _FLAGS = {
@@ -55,12 +56,7 @@ _LISTS = {
 _NOT_YET = (
     "batch_watch",
     "batch_shard",
-    "batch_benchmark",
-    "batch_rounds",
-    "batch_baseline",
-    "batch_tolerance",
     "batch_since",
-    "batch_variant",
 )
 
 _NOT_WITH_VERIFY = (
@@ -100,6 +96,8 @@ def add_options(parser: pytest.Parser) -> None:
         group.addoption(flag, action="append", default=None, dest=dest, metavar=metavar, help=text)
     # How `--batch-verify` tells the runs that it starts what to do.
     group.addoption("--batch-verify-run", default=None, dest="batch_verify_run", help=argparse.SUPPRESS)
+    # The same of `--batch-benchmark`: how many workers, and whether with all reports.
+    group.addoption("--batch-benchmark-run", default=None, dest="batch_benchmark_run", help=argparse.SUPPRESS)
 
 
 def fill_in_optional_values(args: list[str]) -> bool:
@@ -132,6 +130,8 @@ class BatchOptions:
     resume: bool = False
     verify: bool = False
     script: Script | None = None  # of a run that `--batch-verify` started
+    benchmark: BenchOptions | None = None
+    measured: Measured | None = None  # of a run that `--batch-benchmark` started
 
     @property
     def only_prints(self) -> bool:
@@ -195,7 +195,9 @@ def read_options(namespace: argparse.Namespace) -> BatchOptions:
         resume=namespace.batch_resume,
         verify=namespace.batch_verify,
     )
-    return options if namespace.batch_verify_run is None else _scripted(options, namespace.batch_verify_run)
+    if namespace.batch_verify_run is not None:
+        return _scripted(options, namespace.batch_verify_run)
+    return _benchmarked(options, namespace)
 
 
 def _scripted(options: BatchOptions, path: str) -> BatchOptions:
@@ -204,6 +206,19 @@ def _scripted(options: BatchOptions, path: str) -> BatchOptions:
 
     script = read_script(path)
     return replace(options, verify=False, resume=False, script=script, report_dir=Path(script.folder))
+
+
+def _benchmarked(options: BatchOptions, namespace: argparse.Namespace) -> BatchOptions:
+    """What `--batch-benchmark` wants, or decides for the runs that it starts."""
+    dests = ("benchmark", "benchmark_run", "rounds", "baseline", "tolerance", "variant")
+    if all(getattr(namespace, f"batch_{dest}") is None for dest in dests):
+        return options
+    from pytest_batchgate.plugin.benchoptions import read_benchmark, read_measured
+
+    if namespace.batch_benchmark_run is None:
+        return replace(options, benchmark=read_benchmark(namespace))
+    measured = read_measured(namespace.batch_benchmark_run)
+    return replace(options, workers=measured.workers, workers_given=True, measured=measured)
 
 
 def _read_report_dir(text: str | None) -> Path | None:

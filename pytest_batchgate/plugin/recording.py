@@ -1,4 +1,4 @@
-"""Who writes down what happens in a run: every report, or for `--batch-verify` the events alone."""
+"""Who writes down what happens in a run: every report, or the events alone for whoever compares runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from pytest_batchgate.report.settled import Settle
 
 def subscribe_reports(bus: Bus, launch: Launch, bridge: Bridge, *, began: float, settle: Settle) -> None:
     """``began``: `time.monotonic` at the run's start; ``settle``: as `Settled` has it."""
-    if launch.options.script is None:
+    measured = launch.options.measured
+    if launch.options.script is None and (measured is None or measured.reports):
         from pytest_batchgate.plugin import reporting
 
         reporting.subscribe_reports(bus, launch, bridge, began=began, settle=settle)
@@ -30,7 +31,8 @@ def subscribe_reports(bus: Bus, launch: Launch, bridge: Bridge, *, began: float,
     epoch_s = time.time() - (time.monotonic() - began)
     teller = BridgeTeller(bridge, epoch_s=epoch_s)
     journal = Journal(file.write, teller, run_id=launch.run_id, started_unix_s=epoch_s)
-    bus.subscribe(_Beginnings(file.write, teller), owed=str(path))
+    if measured is None:  # nobody asks a benchmark who was beside whom
+        bus.subscribe(_Beginnings(file.write, teller), owed=str(path))
     bus.subscribe(journal, owed=str(path))
 
 
