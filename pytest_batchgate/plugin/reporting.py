@@ -17,6 +17,7 @@ from pytest_batchgate.parsers.program import programs
 from pytest_batchgate.plugin.bridge import Bridge
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.plugin.telling import BridgeTeller
+from pytest_batchgate.report.htmlreport import HtmlReport
 from pytest_batchgate.report.journal import Journal
 from pytest_batchgate.report.jsonreport import JsonReport
 from pytest_batchgate.report.junit import JunitReport
@@ -28,7 +29,7 @@ from pytest_batchgate.store.files import write_atomically
 
 OPTION = "--batch-report-dir"
 JOURNAL = "events.jsonl"
-FILES = (JOURNAL, "junit.xml", "report.json", "summary.md", "findings.sarif", "trace.json")
+FILES = (JOURNAL, "junit.xml", "report.json", "report.html", "summary.md", "findings.sarif", "trace.json")
 _FORMATS = frozenset({"text", "sarif", "junit"})  # parsers that are not called like a tool
 
 
@@ -101,7 +102,8 @@ class Reports:
                 version=__version__,
             ),
             TraceReport(self._writer("trace.json"), teller, run_id=run_id),
-            # The last one, for it tells the verdict.
+            # The last ones, for they tell the verdict.
+            Settled(HtmlReport(self._writer("report.html"), teller, run_id=run_id), self._settle),
             Settled(Summary(self._writer("summary.md"), teller), self._settle),
         ]
         if any(gate.retries.count for gate in self._launch.plan.claims):

@@ -21,6 +21,7 @@ from pytest_batchgate.core.events import (
 from pytest_batchgate.core.model import GateState
 from pytest_batchgate.core.protocol import CollectedFile
 from pytest_batchgate.core.valuetypes import dataclass
+from pytest_batchgate.report.because import because
 from pytest_batchgate.report.findings import render
 from pytest_batchgate.report.markdown import code, fenced, folded, table
 from pytest_batchgate.report.testrows import FAILED, GatesOfTests
@@ -36,7 +37,6 @@ _TEXT = 4_000  # characters kept of a failure
 _RESERVE = 500  # bytes, for the line that says what was left out
 _VERDICTS = {"passed": "\N{WHITE HEAVY CHECK MARK} Passed", "interrupted": "\N{OCTAGONAL SIGN} Interrupted"}
 _FAILED = "\N{CROSS MARK} Failed"
-_CODES = {2: "collection errors", 3: "an internal error", 4: "a usage error", 5: "nothing to run"}
 
 
 @dataclass(slots=True, eq=False)
@@ -129,18 +129,7 @@ class Summary:
 
 def _verdict(result: RunResult) -> str:
     title = _VERDICTS.get(result.verdict, _FAILED)
-    bad = result.culprits
-    if bad:
-        names = [f"{code(report.name)} {report.state.value}" for report in bad[:10]]
-        why = ", ".join(names) + (f" and {len(bad) - 10} more" if len(bad) > 10 else "")
-    elif result.verdict == "failed":
-        why = _CODES.get(result.exit_code, "no gate is to blame")
-        if result.missing:
-            why = f"{', '.join(code(name) for name in result.missing)} could not be written"
-    else:
-        good = sum(report.state.good for report in result.gates)
-        why = f"{good} of {plural(len(result.gates), 'gate')} good" if result.gates else "no gates"
-    line = f"## {title}: {why}"
+    line = f"## {title}: {because(result, code)}"
     about = [duration(result.wall_s), plural(result.workers, "worker"), f"exit code {result.exit_code}"]
     if result.stop_reason:
         about.append(f"stopped by {code(result.stop_reason)}")

@@ -15,8 +15,8 @@ DOCS = ROOT / "docs"
 
 def test_every_picture_is_there_and_shown_somewhere() -> None:
     texts = "".join(page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *DOCS.glob("*.md")])
-    shown = set(re.findall(r"pictures/(\w+)\.svg", texts))
-    assert shown == {picture.stem for picture in (DOCS / "pictures").glob("*.svg")}
+    shown = set(re.findall(r"pictures/([\w-]+\.(?:svg|png))", texts))
+    assert shown == {picture.name for picture in (DOCS / "pictures").iterdir()}
 
 
 @pytest.mark.integration

@@ -127,6 +127,17 @@ def test_every_report_of_a_run(repo: Repo) -> None:
     (result,) = sarif["runs"][0]["results"]
     assert (sarif["runs"][0]["tool"]["driver"]["name"], result["ruleId"]) == ("flake8", "F401")
 
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<title>Failed: unit failed, slow skipped</title>" in page
+    shown = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    (broken, failure) = sorted(shown["failures"], key=lambda each: str(each["outcome"]))
+    assert (broken["outcome"], failure["outcome"]) == ("error", "failed")
+    assert "test_a.py:8: AssertionError" in failure["text"]
+    assert failure["output"] == [["Captured stdout call", "printed <this>"]]
+    (block,) = shown["files"]
+    assert block["names"][failure["test"]] == "test_fails"
+    assert all(0 < start < report["wall_s"] * 1e6 for start in block["starts"][:3])
+
     slices = [
         e
         for e in json.loads((folder / "trace.json").read_text(encoding="utf-8"))["traceEvents"]
