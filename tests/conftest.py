@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ import pytest
 
 if TYPE_CHECKING:
     from plugin_kit import Repo
+
+# The helpers of the GitHub Action, imported as its steps import them.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "action"))
 
 with contextlib.suppress(ImportError):  # one environment of CI has pytest-cov alone
     from hypothesis import settings

@@ -20,3 +20,7 @@ def commit(folder: Path, **files: str) -> str:
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", "x")
     return git(folder, "rev-parse", "HEAD")
+
+
+def commit_all(folder: Path) -> str:
+    return commit(folder)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import pytest
 
+STATE_DIR = "BATCHGATE_STATE_DIR"
+
 
 def state_dir(config: pytest.Config) -> Path | None:
-    """``batchgate/`` in pytest's cache folder; None where the cache is switched off."""
+    """``batchgate/`` in pytest's cache folder; None where the cache is switched off.
+
+    ``BATCHGATE_STATE_DIR`` names another folder: a CI service keeps it apart from pytest's cache.
+    """
+    given = os.environ.get(STATE_DIR)
+    if given:
+        return config.invocation_params.dir / given
     cache = getattr(config, "cache", None)
     return Path(cache._cachedir) / "batchgate" if cache is not None else None
 

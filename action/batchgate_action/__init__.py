@@ -1,0 +1,1 @@
+"""The helpers of the GitHub Action.  Standard library only; the plugin itself is run, never imported."""

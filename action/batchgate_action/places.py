@@ -1,0 +1,59 @@
+"""Where a run keeps what outlives it, and under which name its history is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchgate_action.inputs import Inputs
+from batchgate_action.runner import ActionError
+
+FORMAT = "1"  # of what is stored; another one begins anew
+HISTORY = "history.sqlite3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Absolute paths; ``key`` is for this run alone, ``prefix`` for all of the same kind."""
+
+    report_dir: Path
+    state_dir: Path
+    key: str
+    prefix: str
+
+
+def find_places(inputs: Inputs, environ: Mapping[str, str], working: Path) -> Places:
+    """``working``: what relative paths are relative to."""
+    temporary = Path(environ.get("RUNNER_TEMP") or tempfile.gettempdir())
+    # Runs that differ in one of these take other times, and may store theirs at the same moment.
+    kind = (
+        *(environ.get(name, "") for name in ("GITHUB_WORKFLOW", "GITHUB_JOB", "RUNNER_ARCH")),
+        environ.get("BATCHGATE_INPUT_WORKING_DIRECTORY", ""),
+        "{}.{}".format(*sys.version_info),
+        *(inputs.profile, inputs.config, inputs.shard, inputs.gates),
+    )
+    digest = hashlib.sha256("\0".join(kind).encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    prefix = f"batchgate-history-{FORMAT}-{environ.get('RUNNER_OS') or sys.platform}-{digest}-"
+    run = f"{environ.get('GITHUB_RUN_ID', '0')}-{environ.get('GITHUB_RUN_ATTEMPT', '1')}"
+    if inputs.report_dir:
+        report_dir = working / inputs.report_dir
+        try:
+            report_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise ActionError(f"the input report-dir is no folder: {problem}") from None
+    else:  # two runs in one job must not share one
+        temporary.mkdir(parents=True, exist_ok=True)
+        report_dir = Path(tempfile.mkdtemp(prefix="batchgate-report-", dir=temporary))
+    state_dir = temporary / "batchgate-state" / digest  # the name is part of what a stored cache is found by
+    state_dir.mkdir(parents=True, exist_ok=True)
+    return Places(
+        report_dir=Path(os.path.abspath(report_dir)),  # noqa: PTH100 -- links stay as they were written
+        state_dir=state_dir,
+        key=prefix + run,
+        prefix=prefix,
+    )
