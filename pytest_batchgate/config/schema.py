@@ -334,6 +334,13 @@ TOP_KEYS = _table(
             doc="Stages in order: a gate with `stage` needs every gate of the stages before it",
         ),
         Key(
+            name="nested-threads",
+            kind=Choice(("share", "leave")),
+            default="share",
+            doc="`share`: tools and libraries that start threads of their own get their worker's part of the "
+            "CPUs (`OMP_NUM_THREADS` and the like), unless these are set; `leave`: nothing is set",
+        ),
+        Key(
             name="mask",
             kind=Items(Text("the name of a variable", VARIABLE_PATTERN)),
             default="[]",

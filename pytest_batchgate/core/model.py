@@ -188,6 +188,7 @@ class Config:
     max_worker_restarts: int | None = None  # None: 4 x workers
     stages: tuple[str, ...] = ()
     mask: tuple[str, ...] = ()
+    nested_threads: Literal["share", "leave"] = "share"
     source: str | None = None  # the file it came from; None when detected
     # Where keys were written, for messages: ("mask",), ("gates", NAME, KEY), ("gates", NAME, "needs", NEED).
     places: Mapping[tuple[str, ...], str] = field(default_factory=dict, compare=False, repr=False)

@@ -27,7 +27,7 @@ from pytest_batchgate.plugin import garbage, rebuild
 from pytest_batchgate.plugin.arguments import resolve_paths
 from pytest_batchgate.plugin.bridge import Bridge
 from pytest_batchgate.plugin.crewing import Crewing
-from pytest_batchgate.plugin.doing import Doer
+from pytest_batchgate.plugin.doing import Doer, make_runner
 from pytest_batchgate.plugin.folders import log_dir, state_dir
 from pytest_batchgate.plugin.hearing import Hearing, masked_publish
 from pytest_batchgate.plugin.launch import Launch
@@ -191,20 +191,8 @@ class Controller:
         self.raise_stop(session, dispatcher, bridge)
 
     def command_runner(self) -> CommandRunner:
-        from pytest_batchgate.plugin.findings import reader
-        from pytest_batchgate.workers.commands import CommandRunner
-
-        return CommandRunner(
-            put=self.inbox.put,
-            rootdir=self.launch.rootdir,
-            log_dir=log_dir(self.config, self.run_dir),
-            gates={gate.name: gate for gate in self.launch.plan.gates},
-            run_env=self.launch.run_env,
-            run_id=self.launch.run_id,
-            guard=self.guard,
-            read_output=reader(self.launch.rootdir, lambda: self.launch.parsers),
-            masks=self.launch.masks,
-        )
+        logs = log_dir(self.config, self.run_dir)
+        return make_runner(self.launch, self.inbox.put, log_dir=logs, guard=self.guard)
 
     def run_options(self, config: pytest.Config) -> RunOptions:
         launch = self.launch

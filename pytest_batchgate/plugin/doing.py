@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_batchgate.core.protocol import Action, SpawnWorker, StartCommand, StopCommand
+from pytest_batchgate.core.protocol import Action, Input, SpawnWorker, StartCommand, StopCommand
 from pytest_batchgate.plugin.crewing import Crewing
+from pytest_batchgate.plugin.launch import Launch
+from pytest_batchgate.workers.guard import Guard
 
 if TYPE_CHECKING:
     from pytest_batchgate.workers.commands import CommandRunner
@@ -37,3 +40,24 @@ class Doer:
         """End the commands that still run."""
         if self._runner is not None:
             self._runner.close(grace_s)
+
+
+def make_runner(
+    launch: Launch, put: Callable[[Input], None], *, log_dir: Path, guard: Guard
+) -> CommandRunner:
+    """For the commands of the run; imported here, where the first one starts."""
+    from pytest_batchgate.plugin.findings import reader
+    from pytest_batchgate.workers.commands import CommandRunner
+
+    return CommandRunner(
+        put=put,
+        rootdir=launch.rootdir,
+        log_dir=log_dir,
+        gates={gate.name: gate for gate in launch.plan.gates},
+        run_env=launch.run_env,
+        run_id=launch.run_id,
+        guard=guard,
+        read_output=reader(launch.rootdir, lambda: launch.parsers),
+        masks=launch.masks,
+        thread_variables=launch.thread_variables,
+    )

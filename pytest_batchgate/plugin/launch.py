@@ -66,6 +66,17 @@ class Launch:
     def has_tests(self) -> bool:
         return any(isinstance(gate.work, Tests) for gate in self.plan.gates)
 
+    def thread_variables(self, known: Mapping[str, str], weight: int = 1) -> Mapping[str, str]:
+        """What keeps threads that something starts of its own within its part of the CPUs.
+
+        ``known``: its environment so far, which goes before.  ``weight``: the worker slots it takes.
+        """
+        if self.config.nested_threads == "leave":
+            return {}
+        from pytest_batchgate.workers.sharing import share_of, shared_environment
+
+        return shared_environment(known, share_of(usable_cpus(), self.slots, weight))
+
     def directed(self, options: RunOptions) -> RunOptions:
         """With what `--batch-verify` wants of the run, if that is what started it."""
         if self.options.script is None:
@@ -256,6 +267,7 @@ def _slots(options: BatchOptions, settings: Config) -> tuple[tuple[str, ...], bo
 def early_message(launch: Launch, config: pytest.Config, slot: int, env: Mapping[str, str]) -> dict[str, Any]:
     """What a worker needs to parse its command line and load conftests."""
     extra = {
+        **launch.thread_variables({**launch.run_env, **env}),
         **env,
         "PYTEST_XDIST_WORKER": f"gw{slot}",
         "PYTEST_XDIST_WORKER_COUNT": str(launch.slots),

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_batchgate.core.masking import Masks
-from pytest_batchgate.core.model import Gate, GateName, GateState
+from pytest_batchgate.core.model import Command, Gate, GateName, GateState
 from pytest_batchgate.core.protocol import CommandEnded, Input, StartCommand, StopCommand
 from pytest_batchgate.workers.attempt import Attempt
 from pytest_batchgate.workers.environ import gate_environment, gate_marker, run_marker
@@ -42,10 +42,13 @@ class CommandRunner:
         guard: Guard | None = None,
         read_output: Callable[[Gate, CommandEnded], CommandEnded] | None = None,
         masks: Masks | None = None,
+        thread_variables: Callable[[Mapping[str, str], int], Mapping[str, str]] | None = None,
     ) -> None:
         """``put`` is called from other threads, and must not block.
 
         ``masks``: what nobody hears of; it learns what commands hand on.
+
+        ``thread_variables``: what to add to an environment, for a command of that weight.
 
         ``read_output`` makes findings of what a command left, in the command's thread.
 
@@ -61,6 +64,7 @@ class CommandRunner:
         self._guard = guard if guard is not None else Guard(run_marker(run_id))
         self._owns_guard = guard is None
         self._read_output = read_output
+        self._thread_variables = thread_variables
         self._masks = masks if masks is not None else Masks()
         self._stems = file_stems(gates)
         self._lock = threading.Lock()  # over what follows
@@ -82,7 +86,7 @@ class CommandRunner:
                 # "~" is in no gate's name: a second attempt never meets another gate's log.
                 stem=self._stems[gate.name] + (f"~{number}" if number > 1 else ""),
                 environment=lambda output: gate_environment(
-                    self._run_env,
+                    self._base(gate, order),
                     run_id=self._run_id,
                     gate=gate.name,
                     slots=order.slots,
@@ -102,6 +106,12 @@ class CommandRunner:
             self._put(CommandEnded(gate=gate.name, state=GateState.CANCELLED, reason="the run is over"))
             return
         self._in_thread(gate.name, attempt)
+
+    def _base(self, gate: Gate, order: StartCommand) -> Mapping[str, str]:
+        if self._thread_variables is None or not isinstance(gate.work, Command):
+            return self._run_env
+        added = self._thread_variables({**self._run_env, **order.env}, gate.work.weight)
+        return {**self._run_env, **added}
 
     def _in_thread(self, gate: GateName, attempt: Attempt) -> None:
         def work() -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from pytest_batchgate.core.masking import sounds_secret
+from pytest_batchgate.workers.sharing import VARIABLES
 
 PATIENCE_S = 60.0  # only ever waited out by a failure
 
@@ -143,7 +144,7 @@ class Repo:
         clean = {
             name: value
             for name, value in os.environ.items()
-            if not (name.startswith(outer) or sounds_secret(name))  # of whoever runs us
+            if not (name.startswith(outer) or name in VARIABLES or sounds_secret(name))  # of whoever runs us
         }
         return {
             **clean,
