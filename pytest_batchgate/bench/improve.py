@@ -6,6 +6,7 @@ and after: an upper estimate of what the change alone would bring, never a promi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
@@ -16,7 +17,7 @@ from pytest_batchgate.core.valuetypes import dataclass
 
 _LEAST_S = 0.05
 _LEAST_SHARE = 0.02  # of the bound
-_MOST = 5  # lines of advice
+_MOST_OF_A_KIND = 2  # where twelve gates are alike, one line of advice says it
 _NEARLY = 0.8  # of a span that one test makes up: it is what is to be split
 
 
@@ -67,8 +68,14 @@ def improvements(
         found += _smaller(shape, gate, workers)
         found += _cached(shape, gate, workers, cacheable)
     least_s = max(_LEAST_S, _LEAST_SHARE * shape.bound_s(workers))
-    worth = [one for one in found if one.saves_s >= least_s]
-    return tuple(sorted(worth, key=lambda one: -one.saves_s)[:_MOST])
+    worth = sorted((one for one in found if one.saves_s >= least_s), key=lambda one: -one.saves_s)
+    kinds: Counter[str] = Counter()
+    kept = []
+    for one in worth:
+        kinds[one.kind] += 1
+        if kinds[one.kind] <= _MOST_OF_A_KIND:
+            kept.append(one)
+    return tuple(kept)
 
 
 def _more_workers(shape: Shape, workers: int, cpu_floor_s: float) -> Iterator[Improvement]:
