@@ -6,7 +6,6 @@ the numbers mean is decided in `pytest_batchgate.bench`; here they are measured,
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import platform
@@ -41,6 +40,7 @@ from pytest_batchgate.store.files import write_atomically
 
 JSON_FILE = "benchmark.json"
 MARKDOWN_FILE = "benchmark.md"
+PAGE_FILE = "report.html"
 MAX_BASELINE_BYTES = 16 * 1024 * 1024
 
 _COMPARABLE = frozenset({int(pytest.ExitCode.OK), int(pytest.ExitCode.TESTS_FAILED)})
@@ -295,16 +295,18 @@ class Benchmark:
         return code
 
     def _write(self, folder: Path, told: Mapping[str, Any]) -> None:
-        text = json.dumps(plain(_rounded(told)), indent=1, allow_nan=False) + "\n"
-        write_atomically(folder / JSON_FILE, text)
+        shown = plain(_rounded(told))
+        write_atomically(folder / JSON_FILE, json.dumps(shown, indent=1, allow_nan=False) + "\n")
         write_atomically(folder / MARKDOWN_FILE, markdown(told))
-        with contextlib.suppress(OSError):
-            add_to_page(folder, told)
+        add_to_page(folder, shown)
 
 
 def add_to_page(folder: Path, told: Mapping[str, Any]) -> None:
-    """The seam to `report.html`, which the last run has left in ``folder``: the page gets a chart of it."""
-    del folder, told
+    """A chart into `report.html`, which the last run has left in ``folder``.  Raises OSError."""
+    from pytest_batchgate.report.htmlpage import with_benchmark
+
+    page = folder / PAGE_FILE
+    write_atomically(page, with_benchmark(page.read_bytes(), told))
 
 
 def exit_code(told: Mapping[str, Any]) -> int:

@@ -201,6 +201,7 @@ def test_what_fails_is_measured_and_told(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "out" / "benchmark.json").read_text())
     jsonschema.validate(told, json.loads(SCHEMA_PATH.read_text()))
     assert [level["workers"] for level in told["levels"]] == [1, 2]
+    assert '"benchmark":{"schema":1,' in (tmp_path / "out" / "report.html").read_text()
     assert (told["outcomes_equal"], told["failed_gates"]) == (False, ["bad", "unit"])
     assert "2 outcomes differ from the run in turn; gates failed: bad, unit (exit code 1)" in result.out
 
