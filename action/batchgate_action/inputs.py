@@ -31,6 +31,7 @@ class Inputs:
     timeout_s: float | None
     fail_on: str  # failure, never
     report_dir: str  # "": a folder of the runner's
+    summary: bool
 
     def arguments(self, report_dir: str) -> list[str]:
         """Of pytest.  The user's own come last."""
@@ -71,7 +72,6 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
     fail_fast = value("fail-fast")
     if fail_fast:
         one_of("fail-fast", "true", "false")
-    one_of("summary", "true", "false")
     one_of("cache", "auto", "read-only", "off")
     annotations = value("annotations") or "10"
     if not (re.fullmatch("[0-9]{1,2}", annotations) and int(annotations) <= _MOST_ANNOTATIONS):
@@ -91,6 +91,7 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
         timeout_s=_seconds("timeout", value("timeout")),
         fail_on=one_of("fail-on", "failure", "never"),
         report_dir=value("report-dir"),
+        summary=one_of("summary", "true", "false") == "true",
     )
 
 

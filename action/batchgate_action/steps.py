@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from batchgate_action.inputs import Inputs, read_inputs
@@ -22,6 +23,7 @@ from batchgate_action.runner import (
 )
 from batchgate_action.running import Ended, run
 
+_MOST_SUMMARY = 128 * 1024  # characters of each; GitHub shows 1 MiB
 _CODES = {2: "interrupted", 3: "an internal error", 4: "a usage or configuration error", 5: "nothing to run"}
 
 
@@ -66,11 +68,23 @@ def gates(inputs: Inputs) -> int:
     outputs["has-history"] = "true" if (Path(state) / HISTORY).is_file() else "false"
     write_outputs(outputs)
     _tell(ended, folder)
+    if inputs.benchmark:
+        _tell_benchmark(inputs, folder, outputs)
     if inputs.fail_on == "never" and ended.cause != "cancelled":
         if outputs["result"] == "failure":
             say("fail-on is never: the step does not fail")
         return 0
     return ended.code or (1 if ended.cause is not None else 0)
+
+
+def _tell_benchmark(inputs: Inputs, folder: Path, outputs: Mapping[str, str]) -> None:
+    """Its single runs say nothing to the runner: nobody wants each failure as often as there are runs."""
+    if outputs["failed-gates"] != "[]":
+        annotate("error", f"required gates are not good in the benchmark: {outputs['failed-gates']}")
+    if inputs.summary:
+        for name in ("summary.md", "benchmark.md"):
+            with suppress(OSError):
+                append_summary((folder / name).read_text(encoding="utf-8")[:_MOST_SUMMARY] + "\n")
 
 
 def _tell(ended: Ended, folder: Path) -> None:
