@@ -115,6 +115,8 @@ def _resolve(state: RunState, scope: str, target: Target) -> None:
     if "::" in scope:  # a bare name in a class may also mean the module's
         candidates.append(f"{scope.partition('::')[0]}::{target.text}")
     name = target.file
+    if _is_elsewhere(state, target):
+        return
     homes = [(realm, realm.files[name]) for realm in state.realms.values() if name in realm.files]
     seen = next((file for _, file in homes if file.collected is not None), None)
     if seen is not None:
@@ -134,6 +136,19 @@ def _resolve(state: RunState, scope: str, target: Target) -> None:
     else:
         target.missing = True
         target.culprit = f"no test matches depends_on target {target.text!r}"
+
+
+def _is_elsewhere(state: RunState, target: Target) -> bool:
+    """Whether another shard runs what the target names: then nobody here can wait for it."""
+    share, name = state.options.share, target.file
+    if share is None or name not in state.listed or share.owns(name):
+        return False
+    target.resolved = target.missing = True
+    target.culprit = (
+        f"depends on {target.text}, which shard {share.shard_of(name)}/{share.count} runs, not this one"
+        f" ({share}): tests that need one another must stand in one file"
+    )
+    return True
 
 
 def _may_turn_up(state: RunState, name: str) -> bool:

@@ -24,7 +24,7 @@ from pytest_batchgate.core import (
     settling,
 )
 from pytest_batchgate.core.distribute import await_collection
-from pytest_batchgate.core.events import Event, FilesListed, RunStarted, TestsWereRun
+from pytest_batchgate.core.events import Event, RunStarted, TestsWereRun
 from pytest_batchgate.core.ledger import DONE, DONE_AS, OUT, FileRun
 from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import GateState, Tests
@@ -196,9 +196,7 @@ def on_worker_listed(state: RunState, event: WorkerListed) -> None:
     worker.live = True
     worker.hungry = True
     if not worker.realm.listed:
-        state.marked.update(event.marked)
-        realms.list_files(state, worker.realm, event.files)
-        state.tell(FilesListed(state.now, event.files))
+        realms.take_listing(state, worker.realm, event)
 
 
 def on_worker_hungry(state: RunState, event: WorkerHungry) -> None:

@@ -165,8 +165,11 @@ class WorkerStopped:
 
 @dataclass(frozen=True, slots=True)
 class FilesListed:
+    """``elsewhere``: files that other shards run."""
+
     at: float
     files: tuple[str, ...]
+    elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,8 +61,22 @@ def its_turn(state: RunState, run: GateRun) -> bool:
     """
     if not state.options.sequential or run.gate.is_service or run.name in state.forward:
         return True
-    others = (other for other in state.alive if not (other.gate.is_service or is_pausing(state, other)))
+    spare = state.options.spare  # what belongs to another shard has no turn but with a test that asks for it
+    others = (
+        other
+        for other in state.alive
+        if not (other.gate.is_service or is_pausing(state, other) or other.name in spare)
+    )
     return run is next(others, None)
+
+
+def is_left_out(state: RunState, run: GateRun) -> bool:
+    """Whether another shard runs it, and nothing here needs it."""
+    if not state.options.spare:
+        return False
+    from pytest_batchgate.core.sparing import is_spare
+
+    return is_spare(state, run)
 
 
 def is_pausing(state: RunState, run: GateRun) -> bool:
@@ -94,6 +108,7 @@ def may_start(state: RunState, run: GateRun) -> bool:
         and needs_met(state, run)
         and resources_free(state, run)
         and its_turn(state, run)
+        and not is_left_out(state, run)
     )
 
 

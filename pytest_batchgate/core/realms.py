@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.endings import end_all_tried, end_too_late, lose, test_ended
-from pytest_batchgate.core.events import FileWasCollected, TestsWereCarried, TestWasLost
+from pytest_batchgate.core.events import FilesListed, FileWasCollected, TestsWereCarried, TestWasLost
 from pytest_batchgate.core.ledger import DONE_AS, FOREIGN, OUT, TODO, FileRun, Realm
 from pytest_batchgate.core.lifecycle import GateRun
-from pytest_batchgate.core.protocol import CollectedFile, TestResult
+from pytest_batchgate.core.protocol import CollectedFile, TestResult, WorkerListed
 from pytest_batchgate.core.specials import Special
 from pytest_batchgate.core.state import RunState
 
@@ -42,6 +42,20 @@ def enter_realm(state: RunState, run: GateRun) -> None:
         put_back(realm, file, plain)
     if realm.dead is not None:
         abandon(state, realm)
+
+
+def take_listing(state: RunState, realm: Realm, event: WorkerListed) -> None:
+    """The first list of files to arrive for a realm; those of other shards are known, and not run."""
+    share = state.options.share
+    files: tuple[str, ...] = event.files
+    elsewhere: tuple[str, ...] = ()
+    if share is not None:
+        files = tuple(name for name in event.files if share.owns(name))
+        elsewhere = tuple(name for name in event.files if not share.owns(name))
+    state.listed.update(elsewhere)
+    state.marked.update(set(event.marked).difference(elsewhere))
+    list_files(state, realm, files)
+    state.tell(FilesListed(state.now, files, elsewhere))
 
 
 def list_files(state: RunState, realm: Realm, names: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from pytest_batchgate.core.gating import (
     cut,
     end,
     has_tests_out,
+    is_left_out,
     may_start,
     unneeded,
 )
@@ -44,6 +45,11 @@ def settle(state: RunState) -> bool:
 
 def _settle_waiting(state: RunState, run: GateRun) -> bool:
     if run.closing is not None:
+        return False
+    if is_left_out(state, run):
+        if not state.may_ask():
+            cut(state, run, GateState.DESELECTED, "it belongs to the first shard")
+            return True
         return False
     culprit = culprit_of(state, run)
     if culprit is not None and not (state.stopping and culprit.state is GateState.CANCELLED):
@@ -130,6 +136,8 @@ def _verdict_of_tests(state: RunState, run: GateRun) -> tuple[GateState, str | N
     if run.seen + run.remaining == 0:
         if state.options.narrowed:
             return GateState.DESELECTED, "the command line left no test of it"
+        if state.options.share is not None:
+            return GateState.DESELECTED, f"none of its tests is in shard {state.options.share}"
         if not work.allow_empty:
             return GateState.EMPTY, "no test was selected (allow-empty: true accepts that)"
     if run.carried and run.carried == run.seen:

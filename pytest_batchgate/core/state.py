@@ -22,8 +22,9 @@ from pytest_batchgate.core.protocol import Action, UnitId, WorkerId
 from pytest_batchgate.core.specials import Special, Specials, Target
 from pytest_batchgate.core.valuetypes import dataclass
 
-if TYPE_CHECKING:  # few runs resume another one
+if TYPE_CHECKING:  # few runs resume another one, or are a part of one
     from pytest_batchgate.core.carry import Carried
+    from pytest_batchgate.core.shards import Share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,8 @@ class RunOptions:
     first_workers: int | None = None  # how many workers to start unasked; None: one per slot
     first_files: tuple[str, ...] = ()
     carried: Carried | None = None  # what a resumed run need not do again
+    share: Share | None = None  # of the files, when other machines run the rest
+    spare: frozenset[GateName] = frozenset()  # commands that another shard runs, unless a test here asks
     seed: str = ""  # of what is left to chance: the pauses between attempts
     abreast: bool = False  # no test starts before every worker that was started is up
     pinned: Mapping[str, int] = field(default_factory=dict)  # groups, and the slot of their worker

@@ -132,6 +132,7 @@ class Controller:
     def pytest_report_header(self) -> list[str]:
         launch = self.launch
         pool = "in turn" if launch.sequential else f"{launch.slots} worker{'s' if launch.slots != 1 else ''}"
+        pool += f", shard {launch.share} ({launch.share.split})" if launch.share is not None else ""
         gates = plural(len(launch.plan.gates), "gate")
         if launch.detected is None:
             return [f"batchgate: {gates} from {launch.config.source}, {pool}", *launch.added]
@@ -322,7 +323,7 @@ class Controller:
         return Ending(
             stop=self.stop,
             continue_on_collection_errors=bool(self.config.option.continue_on_collection_errors),
-            nothing_is_fine=self.resumed is not None,
+            nothing_is_fine=self.resumed is not None or self.launch.share is not None,
             loose_errors=self.loose_errors,
             owed=self.bus.owed,
         )

@@ -74,6 +74,8 @@ def configuration_of(launch: Launch, config: pytest.Config) -> dict[str, str]:
     for shown, text in (("-k", launch.typed.ini_keyword), ("-m", launch.typed.ini_markexpr)):
         if text:
             named.setdefault(shown, text)
+    if launch.options.shard is not None:
+        named["--batch-shard"] = "/".join(map(str, launch.options.shard))
     named["the rootdir"] = str(config.rootpath)
     return named
 

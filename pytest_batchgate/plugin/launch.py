@@ -26,6 +26,7 @@ from pytest_batchgate.workers.environ import base_environment, worker_environmen
 
 if TYPE_CHECKING:
     from pytest_batchgate.config.detect import Detected
+    from pytest_batchgate.core.shards import Share
     from pytest_batchgate.core.state import RunOptions
     from pytest_batchgate.parsers import Parser
 
@@ -52,6 +53,7 @@ class Launch:
     added: tuple[str, ...] = ()  # lines that say which gates are of plugins
     remarks: tuple[str, ...] = ()  # of `settle`, for the user
     masks: Masks = field(default_factory=Masks)  # what no output shows
+    share: Share | None = None  # of the files, with `--batch-shard`
 
     @property
     def is_github(self) -> bool:
@@ -78,7 +80,11 @@ class Launch:
         return shared_environment(known, share_of(usable_cpus(), self.slots, weight))
 
     def directed(self, options: RunOptions) -> RunOptions:
-        """With what `--batch-verify` wants of the run, if that is what started it."""
+        """With what `--batch-verify` wants of the run, if that is what started it, and this shard's share."""
+        if self.share is not None:
+            from pytest_batchgate.core.shards import spared
+
+            return replace(options, share=self.share, spare=spared(self.plan, self.share))
         if self.options.script is None:
             return options
         from pytest_batchgate.plugin.scripted import scripted_options
@@ -154,7 +160,16 @@ def prepare(
         detected=detected,
         problem=problem,
         masks=masks,
+        share=_share(options, rootdir),
     )
+
+
+def _share(options: BatchOptions, rootdir: Path) -> Share | None:
+    if options.shard is None or options.plan is not None:
+        return None
+    from pytest_batchgate.plugin.share import find_share
+
+    return find_share(options.shard, [options.report_dir, rootdir])
 
 
 def settle(config: pytest.Config, launch: Launch) -> Launch:

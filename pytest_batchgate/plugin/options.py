@@ -55,7 +55,6 @@ _LISTS = {
 }
 _NOT_YET = (
     "batch_watch",
-    "batch_shard",
     "batch_since",
 )
 
@@ -64,6 +63,7 @@ _NOT_WITH_VERIFY = (
     "batch_init",
     "batch_resume",
     "batch_watch",
+    "batch_shard",
     "batch_benchmark",
     "collectonly",
 )
@@ -128,6 +128,7 @@ class BatchOptions:
     init: bool = False
     report_dir: Path | None = None  # as typed
     resume: bool = False
+    shard: tuple[int, int] | None = None  # which of how many, from 1; of a matrix: 0 of how many
     verify: bool = False
     script: Script | None = None  # of a run that `--batch-verify` started
     benchmark: BenchOptions | None = None
@@ -171,8 +172,6 @@ def read_options(namespace: argparse.Namespace) -> BatchOptions:
         raise OptionError(
             f"unknown format {plan!r}", where="--batch-plan", todo=f"Use one of {', '.join(PLAN_FORMATS)}"
         )
-    if plan == "matrix":
-        raise NotYetError("--batch-plan=matrix")
     if namespace.batch_init:
         _check_init(namespace)
     if namespace.batch_verify_run is None and namespace.batch_verify:
@@ -193,6 +192,7 @@ def read_options(namespace: argparse.Namespace) -> BatchOptions:
         init=namespace.batch_init,
         report_dir=_read_report_dir(namespace.batch_report_dir),
         resume=namespace.batch_resume,
+        shard=_read_shard(namespace.batch_shard, is_planned=plan == "matrix"),
         verify=namespace.batch_verify,
     )
     if namespace.batch_verify_run is not None:
@@ -227,6 +227,14 @@ def _read_report_dir(text: str | None) -> Path | None:
     if not text.strip() or "\0" in text:
         raise OptionError("it names no folder", where="--batch-report-dir", todo="Write it as DIR")
     return Path(text)
+
+
+def _read_shard(text: str | None, *, is_planned: bool) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    from pytest_batchgate.plugin.share import read_shard
+
+    return read_shard(text, is_planned=is_planned)
 
 
 def _check_init(namespace: argparse.Namespace) -> None:

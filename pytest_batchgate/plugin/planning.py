@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from pytest_batchgate.core.model import Estimates
+from pytest_batchgate.errors import BatchGateError
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.report.planview import render
 from pytest_batchgate.store.history import History
@@ -26,9 +27,21 @@ def show_plan(config: pytest.Config, launch: Launch) -> int:
         from pytest_batchgate.plugin.detection import told
 
         stream.write("\n".join(told(launch.detected)) + "\n\n")
-    text = render(launch.plan, estimates, launch.slots, launch.options.plan)
+    if launch.options.plan == "matrix":
+        text = _matrix(config, launch, estimates)
+    else:
+        text = render(launch.plan, estimates, launch.slots, launch.options.plan)
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
     return 0
+
+
+def _matrix(config: pytest.Config, launch: Launch, estimates: Estimates) -> str:
+    from pytest_batchgate.plugin.matrix import write_matrix
+
+    try:
+        return write_matrix(config, launch, estimates)
+    except BatchGateError as exc:
+        raise pytest.UsageError(str(exc)) from None
 
 
 def recorded_estimates(config: pytest.Config) -> tuple[Estimates, list[str]]:

@@ -33,7 +33,8 @@ def remember(
     if history is not None:
         # What a resumed run takes says nothing of a whole one.
         part = narrowed or resumed is not None
-        bus.subscribe(HistoryRecorder(history, run_id=launch.run_id, narrowed=part))
+        shard = launch.share is not None
+        bus.subscribe(HistoryRecorder(history, run_id=launch.run_id, narrowed=part, part=shard))
     if folder is None:
         return
     _make_cache(config, folder.parent, launch.run_id)

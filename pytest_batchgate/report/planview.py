@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from pytest_batchgate.core.forecast import Forecast, forecast
 from pytest_batchgate.core.model import Command, Estimates, Gate, GateName, Tests
 from pytest_batchgate.core.plan import Plan
-from pytest_batchgate.errors import NotYetError, OptionError, did_you_mean
+from pytest_batchgate.errors import OptionError, did_you_mean
 
-FORMATS = ("text", "json", "mermaid", "matrix")
+FORMATS = ("text", "json", "mermaid")
 
 _WIDEST = 72  # characters of a command in the text
 
@@ -21,12 +21,11 @@ _WIDEST = 72  # characters of a command in the text
 def render(plan: Plan, estimates: Estimates, workers: int, fmt: str) -> str:
     """``plan`` as ``fmt``, without a newline at its end.  ``workers`` 0 is the sequential mode.
 
-    Raises NotYetError for `matrix` and OptionError for a format that is none.
+    Raises OptionError for a format that is none.  `matrix` is `shardsfile`'s.
     """
-    if fmt == "matrix":
-        raise NotYetError("`matrix`", where="--batch-plan")
     if fmt not in FORMATS:
-        todo = did_you_mean(fmt, FORMATS) or f"Known are {', '.join(FORMATS)}"
+        known = (*FORMATS, "matrix")
+        todo = did_you_mean(fmt, known) or f"Known are {', '.join(known)}"
         raise OptionError(f"there is no format {fmt!r}", where="--batch-plan", todo=todo)
     view = forecast(plan, estimates, workers)
     if fmt == "json":

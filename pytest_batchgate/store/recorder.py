@@ -31,15 +31,17 @@ class HistoryRecorder:
     """A subscriber that hands the whole run to ``history`` when it has finished.
 
     ``narrowed``: ``-k``, ``-m``, paths or node ids were typed, or gates left out, so that
-    sums and counts of this run are not those of a full one.
+    sums and counts of this run are not those of a full one.  ``part``: nor are they for another reason,
+    but each file of it was run as ever.
     """
 
     name = "history"
 
-    def __init__(self, history: History, *, run_id: str, narrowed: bool = False) -> None:
+    def __init__(self, history: History, *, run_id: str, narrowed: bool = False, part: bool = False) -> None:
         self._history = history
         self._run_id = run_id
         self._narrowed = narrowed
+        self._part = part
         self._started_unix_s = time.time()
         self._files: dict[str, _FileSum] = {}
         self._tests: list[TimedTest] = []
@@ -93,7 +95,7 @@ class HistoryRecorder:
             result=event.result,
             files=files,
             tests=self._tests,
-            narrowed=self._narrowed,
+            narrowed=self._narrowed or self._part,
         )
 
     def _is_trusted(self, found: _FileSum) -> bool:

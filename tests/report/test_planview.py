@@ -10,7 +10,7 @@ import pytest
 
 from pytest_batchgate.core.model import Command, Config, Estimates, Gate, GateName, Ready, Tests
 from pytest_batchgate.core.plan import Plan, build_plan, parse_select
-from pytest_batchgate.errors import NotYetError, OptionError
+from pytest_batchgate.errors import OptionError
 from pytest_batchgate.report.planview import render, seconds
 
 
@@ -170,9 +170,6 @@ def refused(act: Callable[[], object], error: type[Exception]) -> str:
 
 
 def test_other_formats() -> None:
-    assert refused(lambda: render(plan(), TOOK, 1, "matrix"), NotYetError) == (
-        "--batch-plan: `matrix` is not supported yet. Remove it for now"
-    )
     assert refused(lambda: render(plan(), TOOK, 1, "jsn"), OptionError) == (
         "--batch-plan: there is no format 'jsn'. Did you mean 'json'?"
     )
