@@ -18,7 +18,6 @@ from pytest_batchgate.doctor.check import Check
 
 _LATER = {
     "stats": "what earlier runs took",
-    "merge": "join the reports of shards",
     "monitor": "watch a run from outside",
     "logs": "show the logs of gates",
 }
@@ -42,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     options = _parser().parse_args(words)
     try:
-        return _doctor(options)
+        return _merge(options) if options.command == "merge" else _doctor(options)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -66,7 +65,28 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--config", metavar="FILE", help="as pytest's --batch-config")
     doctor.add_argument("--profile", metavar="NAME", help="as pytest's --batch-profile")
     doctor.add_argument("--json", action="store_true", help="for programs")
+    merge = commands.add_parser(
+        "merge",
+        help="join the reports of shards, and judge the whole",
+        description="Joins what `pytest --batch-gates --batch-shard=I/N --batch-report-dir=DIR` wrote."
+        " Exit codes are those of the run that it was; 4 also if nothing can be joined.",
+    )
+    merge.add_argument(
+        "folders", metavar="DIR", nargs="+", help="a shard's reports, or a folder of such folders"
+    )
+    merge.add_argument("--out", metavar="DIR", help="write every report of the whole run there")
     return parser
+
+
+def _merge(options: argparse.Namespace) -> int:
+    from pytest_batchgate.errors import BatchGateError
+    from pytest_batchgate.plugin.merging import merge
+
+    try:
+        return merge(list(map(Path, options.folders)), Path(options.out) if options.out else None)
+    except BatchGateError as problem:
+        sys.stderr.write(f"batchgate merge: error: {problem}\n")
+        return EXIT_USAGE
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -41,6 +41,10 @@ class OptionError(BatchGateError):
     """Command-line options that contradict each other or name nothing."""
 
 
+class ReportError(BatchGateError):
+    """A report of an earlier run is missing, damaged or none of what it is taken for."""
+
+
 class NotYetError(BatchGateError):
     """A documented key or option whose effect has not landed in this version."""
 

@@ -33,7 +33,7 @@ FILES = (JOURNAL, "junit.xml", "report.json", "report.html", "summary.md", "find
 _FORMATS = frozenset({"text", "sarif", "junit"})  # parsers that are not called like a tool
 
 
-def ready_folder(working: Path, folder: Path, *, names: Iterable[str] = FILES) -> Path:
+def ready_folder(working: Path, folder: Path, *, names: Iterable[str] = FILES, option: str = OPTION) -> Path:
     """The folder, absolute, made where it is missing.  Raises OptionError if nothing can be written there.
 
     ``working``: what a relative one is relative to.  ``names``: of the files that will be written.
@@ -46,20 +46,30 @@ def ready_folder(working: Path, folder: Path, *, names: Iterable[str] = FILES) -
         with tempfile.TemporaryFile(dir=folder):
             pass
     except (FileExistsError, NotADirectoryError):
-        raise OptionError(f"{folder} is no folder", where=OPTION, todo="Name another one") from None
+        raise OptionError(f"{folder} is no folder", where=option, todo="Name another one") from None
     except OSError as problem:
         words = problem.strerror or str(problem)
         raise OptionError(
-            f"nothing can be written to {folder}: {words}", where=OPTION, todo="Name another one"
+            f"nothing can be written to {folder}: {words}", where=option, todo="Name another one"
         ) from None
     for name in names:
         if (folder / name).is_dir():
             raise OptionError(
                 f"{folder / name} is a folder, and a report is called so",
-                where=OPTION,
+                where=option,
                 todo="Remove it or name another place",
             )
     return folder
+
+
+def clear(folder: Path) -> None:
+    """Remove the reports of an earlier run."""
+    for name in FILES:
+        with contextlib.suppress(OSError):
+            (folder / name).unlink(missing_ok=True)
+        for leftover in folder.glob(f".{name}.*.tmp"):  # of a run that was killed while it wrote
+            with contextlib.suppress(OSError):
+                leftover.unlink()
 
 
 def subscribe_reports(bus: Bus, launch: Launch, bridge: Bridge, *, began: float, settle: Settle) -> None:
@@ -81,6 +91,7 @@ class Reports:
         self._folder = folder
         self._launch = launch
         self._settle = settle
+        self._config = bridge.config
         self._epoch_s = time.time() - (time.monotonic() - began)
         self._teller = BridgeTeller(bridge, epoch_s=self._epoch_s)
         self._journal: BinaryIO | None = None
@@ -88,11 +99,13 @@ class Reports:
 
     def subscribe(self, bus: Bus) -> None:
         """Reports of an earlier run go first: a run that is killed must not be judged by them."""
-        self._clear()
+        clear(self._folder)
         teller, run_id = self._teller, self._launch.run_id
         self._junit = JunitReport(self._writer("junit.xml"), teller, started_unix_s=self._epoch_s)
         subscribers: list[Subscriber] = [
-            Journal(self._append, teller, run_id=run_id, started_unix_s=self._epoch_s),
+            Journal(
+                self._append, teller, run_id=run_id, started_unix_s=self._epoch_s, shard=self._about_shard()
+            ),
             self._junit,
             JsonReport(self._writer("report.json"), run_id=run_id),
             SarifReport(
@@ -113,6 +126,13 @@ class Reports:
         for subscriber in subscribers:
             bus.subscribe(subscriber, owed=str(self._folder / subscriber.name))
 
+    def _about_shard(self) -> dict[str, object] | None:
+        if self._launch.share is None:
+            return None
+        from pytest_batchgate.plugin.sharding import about
+
+        return about(self._launch, self._config, source=self._fallback())
+
     def close(self) -> None:
         """Idempotent."""
         if self._junit is not None:
@@ -121,14 +141,6 @@ class Reports:
         if journal is not None:
             with contextlib.suppress(OSError):  # what was not written has been told
                 journal.close()
-
-    def _clear(self) -> None:
-        for name in FILES:
-            with contextlib.suppress(OSError):
-                (self._folder / name).unlink(missing_ok=True)
-            for leftover in self._folder.glob(f".{name}.*.tmp"):  # of a run that was killed while it wrote
-                with contextlib.suppress(OSError):
-                    leftover.unlink()
 
     def _writer(self, name: str) -> Callable[[bytes], None]:
         path = self._folder / name

@@ -6,22 +6,25 @@ meet a last line that is not whole yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 
 from pytest_batchgate.core.agreed import NO_GATE
 from pytest_batchgate.core.events import (
     Event,
     FileWasCollected,
+    GateFinished,
+    GateReport,
     RunStarted,
     TestsWereCarried,
     TestsWereRun,
     TestWasLost,
     TestWillRetry,
 )
-from pytest_batchgate.core.protocol import Traits
+from pytest_batchgate.core.protocol import CollectedFile, Traits
 from pytest_batchgate.report.attempts import as_result
 from pytest_batchgate.report.jsonable import plain, quoted, rendered, seconds
+from pytest_batchgate.report.tail import tail
 from pytest_batchgate.report.told import NOTHING, Teller, Told
 
 SCHEMA = 1  # raised when a line changes its meaning; what is added changes none
@@ -31,14 +34,22 @@ class Journal:
     """A subscriber that appends each event as a line.
 
     ``append`` writes bytes so that readers see them at once.  ``started_unix_s``: what 0 on
-    the run's clock is, in seconds since 1970.
+    the run's clock is, in seconds since 1970.  ``shard``: which part of a run this is, for whoever joins
+    the parts; then lines also say what all reports can be made of again: places, starts, ends of logs.
     """
 
     name = "events.jsonl"
 
     def __init__(
-        self, append: Callable[[bytes], object], teller: Teller, *, run_id: str, started_unix_s: float
+        self,
+        append: Callable[[bytes], object],
+        teller: Teller,
+        *,
+        run_id: str,
+        started_unix_s: float,
+        shard: Mapping[str, object] | None = None,
     ) -> None:
+        self._shard = shard
         self._append = append
         self._teller = teller
         self._run_id = run_id
@@ -59,6 +70,10 @@ class Journal:
             line = self._again(event)
         elif isinstance(event, RunStarted):
             line = self._started(event)
+        elif isinstance(event, GateFinished) and self._shard is not None:
+            line = _object(
+                "GateFinished", {"at": event.at, "report": event.report, "log": _log(event.report)}
+            )
         else:
             line = _object(type(event).__name__, {name: getattr(event, name) for name in _names(event)})
         self._append(line.encode("ascii") + b"\n")
@@ -73,6 +88,7 @@ class Journal:
                 "run_id": self._run_id,
                 "started_unix_s": self._started_unix_s,
                 "workers": event.workers,
+                **({"shard": self._shard, "claims": event.claims} if self._shard is not None else {}),
                 # a gate's environment may hold what is nobody's business
                 "gates": [
                     {name: getattr(gate, name) for name in _names(gate) if name != "env"}
@@ -96,11 +112,17 @@ class Journal:
                 "deselected": collected.deselected,
                 "errors": self._teller.collection_errors(collected) if collected.errors else (),
                 "duration_s": collected.duration_s,
+                **(self._places(collected) if self._shard is not None else {}),
             },
         )
 
+    def _places(self, collected: CollectedFile) -> dict[str, object]:
+        places = [self._teller.place(collected, index) for index in range(len(collected.keys))]
+        files = {index: file for index, (file, _) in enumerate(places) if file != collected.file}
+        return {"lines": [line for _, line in places], "defined_in": files}
+
     def _results(self, event: TestsWereRun) -> str:
-        collected, told_of = event.collected, self._teller.told
+        collected, told_of, is_part = event.collected, self._teller.told, self._shard is not None
         gates = [quoted(gate) for gate in self._gates]
         results = []
         for result in event.results:
@@ -111,6 +133,8 @@ class Journal:
             told = told_of(event, result)
             if told is not NOTHING:
                 more = f",{rendered(_told(told))[1:-1]}"
+            if is_part and (start_s := self._teller.start_s(result)) is not None:
+                more += f',"start_s":{seconds(start_s)}'
             results.append(
                 f'{{"nodeid":{quoted(collected.nodeid(index))},"gate":{gate},'
                 f'"outcome":"{outcome}","duration_s":{seconds(duration_s)}{more}}}'
@@ -171,6 +195,7 @@ class Journal:
                 "most": event.most,
                 "pause_s": event.pause_s,
                 **_told(told),
+                **({"start_s": self._teller.start_s(event.result)} if self._shard is not None else {}),
             },
         )
 
@@ -192,3 +217,13 @@ def _names(value: object) -> list[str]:
 
 def _told_traits(traits: Traits) -> object:
     return {name: value for name, value in plain(traits).items() if value}
+
+
+def _log(report: GateReport) -> list[str]:
+    """The end of the log of a command that went wrong: the log itself stays on this machine."""
+    if report.log_path is None or report.state.good:
+        return []
+    try:
+        return tail(report.log_path)
+    except OSError:
+        return []

@@ -1,0 +1,63 @@
+"""What a shard tells of itself, for whoever joins the parts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from pytest_batchgate.plugin.identity import configuration_of
+from pytest_batchgate.plugin.launch import Launch
+from pytest_batchgate.plugin.share import OPTION
+
+_GIT_S = 30.0
+
+
+def about(launch: Launch, config: pytest.Config, *, source: str) -> dict[str, object]:
+    """What the joined run must know of this part.  ``facts`` are the same in all parts of one run.
+
+    ``source``: the file that stands for findings without a place.
+    """
+    share = launch.share
+    assert share is not None
+    settings = configuration_of(launch, config)
+    for name in (OPTION, "the rootdir"):  # each machine's own
+        settings.pop(name, None)
+    return {
+        "index": share.index,
+        "count": share.count,
+        "narrowed": launch.typed.narrows,
+        "source": source,
+        "facts": {
+            "split": share.split,
+            "commit": _commit(launch.rootdir),
+            "configuration": _digest(settings),
+            "Python": ".".join(map(str, sys.version_info[:2])),
+        },
+    }
+
+
+def _commit(rootdir: Path) -> str:
+    """The commit that is checked out; empty where git knows none."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - the git that the user has
+            cwd=rootdir,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _digest(settings: Mapping[str, str]) -> str:
+    text = json.dumps(settings, sort_keys=True)
+    return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=6).hexdigest()
