@@ -123,7 +123,7 @@ def _told(measurement: Measurement, cpus: int) -> dict[str, Any]:
         ),
         "bounds": asdict(bounds(alone.shape, best, walls_s[best])),
         "advice": [asdict(one) for one in improvements(alone.shape, best, cpu_s=alone.cpu_s, cpus=cpus)],
-        "projection": asdict(projection),
+        "projection": {**asdict(projection), "cpu_floor_s": alone.cpu_s / cpus},
     }
 
 

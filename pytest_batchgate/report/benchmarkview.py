@@ -256,8 +256,14 @@ def cold(told: Told) -> list[str]:
 
 
 def fitted(told: Told) -> list[str]:
-    share = told["projection"]["serial_fraction"]
-    return [] if share is None else [f"serial fraction, fitted: {share * 100:.1f}%"]
+    share, floor_s = told["projection"]["serial_fraction"], told["projection"]["cpu_floor_s"]
+    found = [] if share is None else [f"serial fraction, fitted: {share * 100:.1f}%"]
+    if any(point["model_s"] < floor_s for point in told["projection"]["points"]):
+        cpus = plural(told["cpus"], "CPU")
+        found.append(
+            f"on {cpus} no number of workers gets below {floor_s:.2f}s: the CPU time alone takes that"
+        )
+    return found
 
 
 # --- benchmark.md -----------------------------------------------------------------

@@ -36,6 +36,7 @@ def test_the_document_has_what_the_interface_names_and_is_valid() -> None:
     assert [level["workers"] for level in found["levels"]] == [1, 2, 4]
     assert found["variants"][0]["beside_first"]["4"] == {"wall_ratio": 1.0, "answer": "same"}
     assert found["bounds"]["path"] == ("build", "unit")
+    assert found["projection"]["cpu_floor_s"] == 1.5 / 2
 
 
 @pytest.mark.parametrize(

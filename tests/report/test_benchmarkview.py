@@ -42,6 +42,7 @@ def told(*levels: dict[str, Any], **more: Any) -> dict[str, Any]:
         "advice": [{"saves_s": 1.5, "text": "build split into two gates"}],
         "projection": {
             "serial_fraction": 0.125,
+            "cpu_floor_s": 3.0,
             "points": [
                 {"workers": 2, "wall_s": 4.0, "model_s": 3.75, "fit_s": 4.5},
                 {"workers": 4, "wall_s": None, "model_s": 3.5, "fit_s": 2.75},
@@ -78,6 +79,13 @@ def test_the_whole_of_it() -> None:
     assert verdict(told()) == (
         "benchmark: 2.00 times as fast on 2 workers as in turn (4.0s, not 8.0s); every outcome equal"
     )
+
+
+def test_workers_beyond_the_cpus_are_not_praised_for_work_that_needs_these() -> None:
+    busy = {**told()["projection"], "cpu_floor_s": 3.6}
+    said = "on 2 CPUs no number of workers gets below 3.60s: the CPU time alone takes that"
+    assert said in shown(told(projection=busy))
+    assert said not in shown(told())
 
 
 def test_all_that_is_wrong_stands_in_the_last_line() -> None:
