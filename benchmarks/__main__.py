@@ -28,11 +28,12 @@ from benchmarks.output import (
 )
 from benchmarks.prepare import DEFAULT_WORK, Prepared, PrepareError, prepare
 from benchmarks.projects import MICRO, REAL, Project
+from benchmarks.reporting import measure_reports
 from benchmarks.rows import Table
 from benchmarks.suites import measure_tests
 from benchmarks.waiting import measure_waiting
 
-SECTIONS = ("tests", "gates", "waiting", "micro", "live")
+SECTIONS = ("tests", "gates", "waiting", "micro", "live", "reports")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -151,6 +152,8 @@ def _measurements(options: argparse.Namespace) -> Iterator[Callable[[], Table]]:
         yield lambda: measure_per_test(_noticed(MICRO, options), rounds=min(rounds, 3))
     if "live" in sections:
         yield lambda: measure_live(_noticed(MICRO, options), rounds=rounds)
+    if "reports" in sections:
+        yield lambda: measure_reports(_noticed(MICRO, options), rounds=rounds)
 
 
 def _noticed(project: Project, options: argparse.Namespace) -> Prepared:

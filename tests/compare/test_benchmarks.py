@@ -10,6 +10,7 @@ from benchmarks.contest import Outcome, Result, compare_outcomes, outcome_of, ra
 from benchmarks.measure import Run
 from benchmarks.output import goals_text, markdown, write_markdown
 from benchmarks.projects import REAL, TOOLS, Project
+from benchmarks.reporting import goals_of
 from benchmarks.rows import Table, at_least, rows_of
 from benchmarks.stats import summarize
 from benchmarks.waiting import Graph, cases, chain, diamonds, lanes, wide
@@ -50,6 +51,20 @@ def test_noise_names_what_others_used_in_the_worst_round() -> None:
 def test_a_ratio_is_of_medians_and_its_range_of_rounds_side_by_side() -> None:
     slow, fast = result("slow", 2.0, 4.0, 6.0), result("fast", 1.0, 1.0, 2.0)
     assert ratio(slow, fast) == (4.0, 2.0, 4.0)
+
+
+def test_what_reports_cost_is_the_middle_of_the_rounds_side_by_side() -> None:
+    without, cheap, dear = (
+        result("a", 10.0, 20.0, 40.0),
+        result("b", 10.9, 21.0, 80.0),
+        result("c", 12.0, 23.0, 44.0),
+    )
+    assert [(goal.value, goal.met) for goal in goals_of(without, cheap)] == [
+        ("9.0% (5.0% to 100.0%)", True)
+    ] * 2
+    assert [(goal.value, goal.met) for goal in goals_of(without, dear)] == [
+        ("15.0% (10.0% to 20.0%)", False)
+    ] * 2
 
 
 def test_a_goal_is_met_from_its_target_on() -> None:

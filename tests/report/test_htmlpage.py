@@ -108,6 +108,10 @@ def test_what_the_page_shows(chrome: Browser, pages: Any) -> None:
     assert gw1 == "gw1: busy 57 %, idle 2.20 s, 3 slices"
     assert service == "db: a service"
     assert chrome.run("return document.querySelectorAll('#benchmark circle').length") == 3
+    lines = (
+        "return [...document.querySelectorAll('#benchmark polyline')].map(line => line.getAttribute('class'))"
+    )
+    assert chrome.run(lines) == ["model", "law", "measured"]
     assert "1.90\N{MULTIPLICATION SIGN}" in chrome.text("#benchmark")
     complaints, asked = chrome.told()
     assert complaints == []

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from report_kit import (
     FILE,
+    HOSTILE,
     RUN_ID,
     FakeTeller,
     Written,
@@ -43,6 +44,14 @@ from pytest_batchgate.report.told import Told
 BENCHMARK = {
     "schema": 1,
     "outcomes_equal": True,
+    "projection": {
+        "serial_fraction": 0.1,
+        "points": [
+            {"workers": n, "wall_s": None, "model_s": max(2.0, 8.0 / n), "fit_s": 8.0 * (0.1 + 0.9 / n)}
+            for n in (1, 2, 4, 8)
+        ],
+    },
+    "advice": [{"kind": "cache", "target": "lint", "saves_s": 0.5, "text": "lint from a cache"}],
     "levels": [
         {
             "workers": workers,
@@ -104,7 +113,8 @@ def test_the_page_runs_its_own_script_alone_and_loads_nothing(events: list[Event
 
 def test_nothing_hostile_leaves_the_data() -> None:
     """No angle bracket, no control or direction mark, no half of a pair: not even inside of a string."""
-    page = page_of(hostile_story())
+    advice = {"levels": [], "advice": [{"saves_s": 1.0, "text": HOSTILE}]}
+    page = with_benchmark(page_of(hostile_story()), advice)
     raw = page.partition(b'id="data">')[2].partition(b"</script>")[0]
     assert b"<" not in raw
     said = json.dumps(document_of(page), ensure_ascii=False)
