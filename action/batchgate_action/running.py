@@ -6,9 +6,11 @@ pytest is in a session of its own, so that each signal reaches it once and throu
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +20,7 @@ from types import FrameType
 from batchgate_action.runner import say
 
 GRACE_S = 15.0  # after the time is up; the plugin itself gives gates three seconds
+_SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 LAST_S = 5.0  # after the second signal
 
 
@@ -49,7 +52,12 @@ def run(
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        process = subprocess.Popen(argv, env=dict(environ), start_new_session=True)
+        process = subprocess.Popen(
+            argv,
+            env=dict(environ),
+            start_new_session=True,
+            preexec_fn=_interrupt_with_us,  # noqa: PLW1509 -- no thread of ours could hold a lock
+        )
         if asked:  # while it started
             _signal(process, signal.SIGINT)
         out_of_time = not _waited(process, timeout_s)
@@ -63,6 +71,13 @@ def run(
     cause = "cancelled" if asked else "timeout" if out_of_time else None
     code = process.returncode
     return Ended(code=128 - code if code < 0 else code, cause=cause, took_s=time.monotonic() - began)
+
+
+def _interrupt_with_us() -> None:
+    """In the child: should we be killed, it is interrupted.  Linux alone can do that."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGINT)
 
 
 def _end(process: subprocess.Popen[bytes], grace_s: float, last_s: float) -> None:

@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,3 +147,11 @@ class Ran:
             job.annotations.append((command, entry["arg"], entry["kvPairs"]))
         if entry.get("raw_output"):
             job.log += entry["msg"]
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until it is true."""
+    give_up_at = time.monotonic() + PATIENCE_S / 5
+    while not condition():
+        assert time.monotonic() < give_up_at, "waited in vain"
+        time.sleep(0.02)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from act_kit import Ran, Workplace, find_act
+from act_kit import Ran, Workplace, find_act, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 if find_act() is None:
@@ -184,6 +185,36 @@ def test_what_was_recorded_is_restored_anywhere_and_saved_from_the_default_branc
     assert {path.name: path.read_bytes() for path in (place.store / "cache").iterdir()} == stored
 
 
+def test_a_job_that_is_cancelled(place: Workplace) -> None:
+    """act kills the step and closes its output, where GitHub's runner asks first: gates are ended still."""
+    workflow = """
+    on: workflow_dispatch
+    jobs:
+      waits:
+        runs-on: ubuntu-latest
+        steps:
+          - uses: actions/checkout@v5
+          - uses: acme/pytest-batchgate@v1
+            with: {config: waits.yaml, report-dir: "${{ env.STANDIN_STORE }}/waits"}
+    """
+    place.write(".github/workflows/waits.yml", workflow)
+    place.write(
+        "waits.yaml", "version: 1\ngates: {slow: {run: {shell: 'echo $$ >$STANDIN_STORE/pid; sleep 300'}}}\n"
+    )
+    command = place.command("workflow_dispatch", "-W", ".github/workflows/waits.yml")
+    act = subprocess.Popen(
+        command, cwd=place.repo, env=place.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    pid, events = place.store / "pid", place.store / "waits" / "events.jsonl"
+    try:
+        until(lambda: pid.exists() and pid.read_text().strip())
+        act.send_signal(signal.SIGINT)
+        until(lambda: '"state":"cancelled"' in events.read_text())
+        until(lambda: not Path(f"/proc/{pid.read_text().strip()}").exists())
+    finally:
+        act.wait(60)
+
+
 def test_a_python_without_the_plugin(place: Workplace, tmp_path: Path) -> None:
     """It is installed from the very checkout that the action is of, beside what the project has."""
     venv = tmp_path / "a venv"
@@ -200,6 +231,6 @@ def test_a_python_without_the_plugin(place: Workplace, tmp_path: Path) -> None:
             with: {{python: "{venv}/bin/python", working-directory: a folder/the project}}
     """
     place.write(".github/workflows/bare.yml", workflow)
-    ran = place.run("workflow_dispatch")
+    ran = place.run("workflow_dispatch", None, "-W", ".github/workflows/bare.yml")
     assert ran["bare"].outputs["gates"]["result"] == "success", ran.told
     assert "is missing: installing it from" in ran["bare"].log
