@@ -30,16 +30,18 @@ class Places:
 def find_places(inputs: Inputs, environ: Mapping[str, str], working: Path) -> Places:
     """``working``: what relative paths are relative to."""
     temporary = Path(environ.get("RUNNER_TEMP") or tempfile.gettempdir())
-    # Runs that differ in one of these take other times, and may store theirs at the same moment.
+    # Runs that differ in one of these take other times.
     kind = (
-        *(environ.get(name, "") for name in ("GITHUB_WORKFLOW", "GITHUB_JOB", "RUNNER_ARCH")),
+        *(environ.get(name, "") for name in ("GITHUB_WORKFLOW", "RUNNER_ARCH")),
         environ.get("BATCHGATE_INPUT_WORKING_DIRECTORY", ""),
         "{}.{}".format(*sys.version_info),
-        *(inputs.profile, inputs.config, inputs.shard, inputs.gates),
+        *(inputs.profile, inputs.config, inputs.gates),  # not the shard: the plan of all needs what each took
     )
     digest = hashlib.sha256("\0".join(kind).encode("utf-8", "backslashreplace")).hexdigest()[:16]
     prefix = f"batchgate-history-{FORMAT}-{environ.get('RUNNER_OS') or sys.platform}-{digest}-"
-    run = f"{environ.get('GITHUB_RUN_ID', '0')}-{environ.get('GITHUB_RUN_ATTEMPT', '1')}"
+    # Jobs and shards of a run store theirs at the same moment, each under a key of its own.
+    job = hashlib.sha256(f"{environ.get('GITHUB_JOB', '')}\0{inputs.shard}".encode()).hexdigest()[:8]
+    run = f"{environ.get('GITHUB_RUN_ID', '0')}-{environ.get('GITHUB_RUN_ATTEMPT', '1')}-{job}"
     if inputs.report_dir:
         report_dir = working / inputs.report_dir
         try:

@@ -1,4 +1,4 @@
-"""The two steps of the action that are ours: make ready, and run."""
+"""The steps of the action that are ours: make ready, and run.  Those of its sub-actions are in `sharding`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from batchgate_action.runner import (
     write_outputs,
 )
 from batchgate_action.running import Ended, run
+from batchgate_action.sharding import checked_plan_inputs, merge, plan
 
 _MOST_SUMMARY = 128 * 1024  # characters of each; GitHub shows 1 MiB
 _CODES = {2: "interrupted", 3: "an internal error", 4: "a usage or configuration error", 5: "nothing to run"}
@@ -29,9 +30,11 @@ _CODES = {2: "interrupted", 3: "an internal error", 4: "a usage or configuration
 
 def main(argv: Sequence[str]) -> int:
     """The exit code of the step."""
-    steps = {"prepare": prepare, "gates": gates}
+    steps = {"prepare": prepare, "gates": gates, "plan": plan, "merge": merge}
     try:
         inputs = read_inputs(os.environ)
+        if os.environ.get("BATCHGATE_ACTION") == "plan":
+            inputs = checked_plan_inputs(inputs)
         return steps[argv[0]](inputs)
     except ActionError as problem:
         annotate("error", str(problem))
@@ -48,6 +51,7 @@ def prepare(inputs: Inputs) -> int:
             "history": str(places.state_dir / HISTORY),
             "cache-key": places.key,
             "cache-prefix": places.prefix,
+            "shards-dir": str(places.report_dir.with_name(f"{places.report_dir.name}-shards")),
         }
     )
     return 0

@@ -11,14 +11,17 @@ import pytest
 STATE_DIR = "BATCHGATE_STATE_DIR"
 
 
-def state_dir(config: pytest.Config) -> Path | None:
-    """``batchgate/`` in pytest's cache folder; None where the cache is switched off.
-
-    ``BATCHGATE_STATE_DIR`` names another folder: a CI service keeps it apart from pytest's cache.
-    """
+def given_state_dir(config: pytest.Config) -> Path | None:
+    """What ``BATCHGATE_STATE_DIR`` names: a CI service keeps it apart from pytest's cache."""
     given = os.environ.get(STATE_DIR)
-    if given:
-        return config.invocation_params.dir / given
+    return config.invocation_params.dir / given if given else None
+
+
+def state_dir(config: pytest.Config) -> Path | None:
+    """``batchgate/`` in pytest's cache folder, or what is given; None where the cache is switched off."""
+    given = given_state_dir(config)
+    if given is not None:
+        return given
     cache = getattr(config, "cache", None)
     return Path(cache._cachedir) / "batchgate" if cache is not None else None
 

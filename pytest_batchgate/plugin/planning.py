@@ -8,6 +8,7 @@ import pytest
 
 from pytest_batchgate.core.model import Estimates
 from pytest_batchgate.errors import BatchGateError
+from pytest_batchgate.plugin.folders import given_state_dir
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.report.planview import render
 from pytest_batchgate.store.history import History
@@ -51,7 +52,7 @@ def recorded_estimates(config: pytest.Config) -> tuple[Estimates, list[str]]:
     """
     if not config.pluginmanager.has_plugin("cacheprovider"):
         return Estimates(), []
-    folder = config.rootpath / str(config.getini("cache_dir")) / "batchgate"
+    folder = given_state_dir(config) or config.rootpath / str(config.getini("cache_dir")) / "batchgate"
     history = History.open(folder)
     try:
         return history.estimates(), history.warnings

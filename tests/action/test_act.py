@@ -165,6 +165,75 @@ def test_a_run_that_stops_at_the_first_failure_and_fails_nothing(pushed: Ran) ->
 
 
 BASE = {"ref": "main", "sha": "0" * 40}
+SHARDS = """
+on: workflow_dispatch
+jobs:
+  plan:
+    runs-on: ubuntu-latest
+    outputs: {matrix: "${{ steps.plan.outputs.matrix }}"}
+    steps:
+      - uses: actions/checkout@v5
+      - id: plan
+        uses: acme/pytest-batchgate/action/plan@v1
+        with: {shards: 2, working-directory: in shards}
+  shard:
+    needs: plan
+    strategy: {fail-fast: false, matrix: "${{ fromJSON(needs.plan.outputs.matrix) }}"}
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v5
+      - uses: actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c
+        with: {name: batchgate-plan, path: in shards}
+      - id: gates
+        uses: acme/pytest-batchgate@v1
+        with:
+          working-directory: in shards
+          shard: ${{ matrix.shard }}
+          artifact-name: batchgate-shard-${{ matrix.index }}
+          cache: "off"
+  merge:
+    if: always()
+    needs: shard
+    runs-on: ubuntu-latest
+    steps:
+      - {id: merge, uses: acme/pytest-batchgate/action/merge@v1, with: {artifact-name: merged}}
+  lost:
+    if: always()
+    needs: shard
+    runs-on: ubuntu-latest
+    steps:
+      - {id: merge, uses: acme/pytest-batchgate/action/merge@v1, with: {pattern: "*-shard-2"}}
+"""
+SHARED = {
+    "in shards/batchgate.yaml": "version: 1\ngates: {lint: {run: 'true'}, unit: {tests: true}}\n",
+    "in shards/conftest.py": "print('::error::printed by a conftest')\n",
+    **{f"in shards/test_{each}.py": "def test_it(): pass\n" for each in "abcdef"},
+}
+
+
+def test_shards_are_planned_run_and_merged(tmp_path: Path) -> None:
+    """And a shard that never reports fails what is the one required check."""
+    place = Workplace(tmp_path, SHARDS, **SHARED)
+    ran = place.run("workflow_dispatch")
+    matrix = json.loads(ran["plan"].outputs["plan"]["matrix"])
+    assert [shard["shard"] for shard in matrix["include"]] == ["1/2", "2/2"], ran.told
+    assert ran["plan"].outputs["plan"]["count"] == "2"
+    assert ran["plan"].annotations == []
+    assert {path.name for path in (place.store / "artifacts").iterdir()} == {
+        *("batchgate-plan", "batchgate-shard-1", "batchgate-shard-2", "merged")
+    }
+    merged = ran["merge"].outputs["merge"]
+    assert (merged["result"], merged["passed"], merged["gates"]) == (
+        *("success", "6"),
+        '{"lint":"passed","unit":"passed"}',
+    ), ran.told
+    assert ran["merge"].summary.startswith("## \N{WHITE HEAVY CHECK MARK} Passed")
+    lost = ran["lost"]
+    assert (lost.results["merge"], lost.outputs["merge"]["result"]) == ("failure", "failure"), ran.told
+    (annotation,) = lost.annotations
+    assert "shard 1/2 did not report" in annotation[1]
+
+
 PAYLOADS: dict[str, dict[str, object]] = {
     "pull_request": {"pull_request": {"base": BASE, "head": {"ref": "x", "repo": {"fork": True}}}},
     "merge_group": {"merge_group": {"base_ref": "refs/heads/main", "base_sha": "0" * 40}},

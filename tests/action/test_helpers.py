@@ -83,13 +83,16 @@ def test_an_input_that_is_wrong_is_named(name: str, value: str) -> None:
 
 
 def test_what_is_stored_belongs_to_runs_of_a_kind(tmp_path: Path) -> None:
-    """Another job or shard has another name, another run of the same another key."""
+    """Another profile has another name; each run, job and shard has a key of its own."""
     environ = {"RUNNER_TEMP": str(tmp_path), "RUNNER_OS": "Linux", "GITHUB_JOB": "a", "GITHUB_RUN_ID": "7"}
     first = find_places(given_inputs(), environ, tmp_path)
     again = find_places(given_inputs(), {**environ, "GITHUB_RUN_ID": "8"}, tmp_path)
-    other = find_places(given_inputs(shard="1/2"), environ, tmp_path)
+    shard = find_places(given_inputs(shard="1/2"), environ, tmp_path)
+    other = find_places(given_inputs(profile="ci"), environ, tmp_path)
     assert (first.prefix, first.state_dir) == (again.prefix, again.state_dir)
-    assert first.key == f"{first.prefix}7-1" != again.key
+    assert len({first.key, again.key, shard.key, other.key}) == 4
+    assert first.key.startswith(f"{first.prefix}7-1-")
+    assert (shard.prefix, shard.state_dir) == (first.prefix, first.state_dir)
     assert other.prefix != first.prefix
     assert len(other.key) <= 512
     assert first.report_dir != again.report_dir

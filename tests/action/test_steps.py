@@ -133,6 +133,27 @@ def test_a_run_that_cannot_begin_and_one_that_writes_for_later_steps(tmp_path: P
     assert act.data.startswith("something wrote to GITHUB_ENV, GITHUB_OUTPUT while the gates ran")
 
 
+def test_a_plan_knows_what_a_run_took_and_what_a_conftest_prints_does_nothing(
+    tmp_path: Path,
+) -> None:
+    step = Step(tmp_path, pytest_args="-p no:hypothesispytest")
+    (step.project / "batchgate.yaml").write_text("version: 1\ngates: {unit: {tests: true}}\n")
+    (step.project / "test_a.py").write_text("def test_a(): pass\n")
+    assert step.end(step.start("gates")).outputs["result"] == "success"
+    (step.project / "conftest.py").write_text("print('::error::x', '##[error]', sep='\\n')\n")
+    (tmp_path / "output").write_text("")
+    step.environ |= {"BATCHGATE_ACTION": "plan", "BATCHGATE_INPUT_SHARD": "2"}
+    ended = step.end(step.start("plan"))
+    assert (ended.code, ended.outputs["count"]) == (0, "2")
+    shards = json.loads((tmp_path / "reports" / "shards.json").read_text())
+    assert list(shards["files"]) == ["test_a.py"]
+    assert (ended.runner.names(), ended.runner.stopped) == ([], None)
+    assert "plan | ## [error]" in ended.runner.shown
+    step.environ["BATCHGATE_INPUT_SHARD"] = "2/4"
+    (act,) = step.end(step.start("plan")).runner.annotations
+    assert act.data == "the input shards is '2/4'; it may be a number, or empty"
+
+
 def test_a_python_that_the_plugin_cannot_be_installed_to(tmp_path: Path) -> None:
     """Neither is a traceback, and an input that is wrong is told before anything is tried."""
     venv.create(tmp_path / "venv", with_pip=False)
