@@ -222,6 +222,7 @@ def test_shards_are_planned_run_and_merged(tmp_path: Path) -> None:
     assert {path.name for path in (place.store / "artifacts").iterdir()} == {
         *("batchgate-plan", "batchgate-shard-1", "batchgate-shard-2", "merged")
     }
+    assert (place.store / "artifacts" / "batchgate-plan" / "shards.json").is_file()
     merged = ran["merge"].outputs["merge"]
     assert (merged["result"], merged["passed"], merged["gates"]) == (
         *("success", "6"),
