@@ -1,6 +1,7 @@
-"""The docs' pictures of `report.html`: a real run of the example `monorepo` with two mistakes in it.
+"""The docs' pictures of `report.html`: a real run of the example `monorepo` with two mistakes in it, and a
+real benchmark of the example `waiting`.
 
-    python docs/make_page_pictures.py [--into FOLDER]      # into docs/pictures/
+    python docs/make_page_pictures.py [--into FOLDER] [run] [benchmark]      # both, into docs/pictures/
 
 Needs the project with its `dev` and `example` extras, and the programs chromium and chromedriver.
 """
@@ -21,7 +22,7 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
 HERE = Path(__file__).resolve().parent
-EXAMPLE = HERE.parent / "examples" / "monorepo"
+EXAMPLES = HERE.parent / "examples"
 WIDTHS = {1280: 1480, 390: 1480}  # and how much of the page's height is shown, in pixels
 # file, text, and what stands there instead
 MISTAKES = (
@@ -38,25 +39,31 @@ _QUIET = (
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--into", type=Path, default=HERE / "pictures", metavar="FOLDER")
-    into: Path = parser.parse_args(argv).into
+    parser.add_argument("what", nargs="*", metavar="run|benchmark")
+    given = parser.parse_args(argv)
+    into: Path = given.into
     into.mkdir(exist_ok=True)
+    what = given.what or ["run", "benchmark"]
     with tempfile.TemporaryDirectory(prefix="demo-", ignore_cleanup_errors=True) as folder:
-        page = run_example(Path(folder))
-        driver = start_browser(Path(folder))
+        home = Path(folder)
+        driver = start_browser(home)
         try:
-            for scheme in ("light", "dark"):
-                for width, height in WIDTHS.items():
-                    path = into / f"page-{scheme}-{width}.png"
-                    path.write_bytes(picture(driver, page, scheme, width, height))
-                    print(f"wrote {path.name}")
+            if "run" in what:
+                page = run_example(home)
+                for scheme in ("light", "dark"):
+                    for width, height in WIDTHS.items():
+                        shot = picture(driver, page, scheme, width, height)
+                        (into / f"page-{scheme}-{width}.png").write_bytes(shot)
+            if "benchmark" in what:
+                shot = picture(driver, run_benchmark(home), "light", 1100, 0, of="#benchmark")
+                (into / "page-benchmark.png").write_bytes(shot)
         finally:
             driver.quit()
 
 
 def run_example(folder: Path) -> Path:
     """The page of a failed run; a first run, without the mistakes, tells how long the gates take."""
-    copy = folder / EXAMPLE.name
-    shutil.copytree(EXAMPLE, copy, ignore=shutil.ignore_patterns(".*cache", "__pycache__"))
+    copy = _copied("monorepo", folder)
     _pytest(copy)
     for name, before, after in MISTAKES:
         text = (copy / name).read_text(encoding="utf-8")
@@ -68,11 +75,24 @@ def run_example(folder: Path) -> Path:
     return reports / "report.html"
 
 
+def run_benchmark(folder: Path) -> Path:
+    reports = folder / "reports"
+    asked = ("--batch-benchmark=1,2,4,8", "--batch-rounds=3", f"--batch-report-dir={reports}")
+    _pytest(_copied("waiting", folder), *asked)
+    return reports / "report.html"
+
+
+def _copied(example: str, folder: Path) -> Path:
+    copy = folder / example
+    shutil.copytree(EXAMPLES / example, copy, ignore=shutil.ignore_patterns(".*cache", "__pycache__"))
+    return copy
+
+
 def _pytest(folder: Path, *more: str) -> None:
     env = {name: value for name, value in os.environ.items() if not _HIDDEN.match(name)}
     env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
     argv = [sys.executable, "-m", "pytest", "--batch-gates", "--batch-workers=2", "-q", *more]
-    subprocess.run(argv, cwd=folder, env=env, check=False, stdout=subprocess.DEVNULL, timeout=300)
+    subprocess.run(argv, cwd=folder, env=env, check=False, stdout=subprocess.DEVNULL, timeout=900)
 
 
 def start_browser(folder: Path) -> Chrome:
@@ -86,16 +106,25 @@ def start_browser(folder: Path) -> Chrome:
     return Chrome(options=options, service=Service(server))
 
 
-def picture(driver: Chrome, page: Path, scheme: str, width: int, height: int) -> bytes:
+def picture(
+    driver: Chrome, page: Path, scheme: str, width: int, height: int, *, of: str | None = None
+) -> bytes:
+    """The page from its top; ``of``: that section alone, whatever its height."""
     wanted = [{"name": "prefers-color-scheme", "value": scheme}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
-    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    screen = {"width": width, "height": height or 900, "deviceScaleFactor": 1, "mobile": width < 600}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     driver.get(page.as_uri())
-    driver.execute_script("document.querySelector('#failures details').open = true")
+    if of is None:
+        driver.execute_script("document.querySelector('#failures details').open = true")
     driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
-    clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-    shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip})
+    top = 0
+    if of is not None:
+        box = "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
+        top, height = driver.execute_script(f"{box} return [box.top + scrollY - 20, box.height + 40]", of)
+    clip = {"x": 0, "y": top, "width": width, "height": height, "scale": 1}
+    wanted_shot = {"clip": clip, "captureBeyondViewport": of is not None}
+    shot = driver.execute_cdp_cmd("Page.captureScreenshot", wanted_shot)
     return base64.b64decode(shot["data"])
 
 

@@ -59,7 +59,7 @@ function failuresSection() {
   const shelves = [];
   const shelf = (list) => {
     const card = el("div", { class: "card" });
-    const portions = inPortions(card, list.length, 100, (index) => {
+    const portions = inPortions(card, list.length, 25, (index) => {
       const made = failureCard(list[index]);
       cards.set(list[index].number, made);
       return made;
@@ -109,7 +109,7 @@ function findingsSection() {
   if (!total && !more) return null;
   const files = [...byPath].sort((a, b) => b[1].length - a[1].length);
   const card = el("div", { class: "card" });
-  const portions = inPortions(card, files.length, 100, (index) => {
+  const portions = inPortions(card, files.length, 25, (index) => {
     const [path, findings] = files[index];
     findings.sort((a, b) => (a.line || 0) - (b.line || 0) || (a.column || 0) - (b.column || 0));
     const gates = [...new Set(findings.map((finding) => finding.gate))].join(", ");

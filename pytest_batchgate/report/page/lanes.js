@@ -1,5 +1,7 @@
 // What each worker did when: slices in the order of their starts, and how long it had nothing to do.
 
+// Seconds between two slices that are no idleness: pytest has to do between tests too.
+const BREATH = 0.01;
 const KIND = { collect: 0, gate: 1, test: 2, earlier: 3 };
 
 const lanes = (() => {
@@ -22,10 +24,14 @@ const lanes = (() => {
   for (const lane of made) {
     const order = Array.from(lane.starts.keys()).sort((a, b) => lane.starts[a] - lane.starts[b]);
     for (const column of ["starts", "ends", "kinds", "refs"]) lane[column] = order.map((index) => lane[column][index]);
+    lane.tails = lane.ends.map((end, index) => { // what is drawn: up to the next slice, if that follows at once
+      const next = lane.starts[index + 1];
+      return next > end && next - end < BREATH ? next : end;
+    });
     let until = 0;
     lane.starts.forEach((start, index) => {
-      lane.busy += Math.max(0, lane.ends[index] - Math.max(start, until));
-      until = Math.max(until, lane.ends[index]);
+      lane.busy += Math.max(0, lane.tails[index] - Math.max(start, until));
+      until = Math.max(until, lane.tails[index]);
     });
   }
   return made.filter((lane) => lane.isWorker || lane.starts.length || lane.marks.length);

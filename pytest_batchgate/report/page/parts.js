@@ -82,7 +82,7 @@ function timelineSection() {
     about: `${plural(workers.length, "worker")} over ${duration(run.wall_s)}; together idle for ${duration(idle)}.`,
     parts: [made.parts, legend(["fill-test", "tests"], ["fill-command", "commands"], ["fill-collect", "collecting"],
       tests.counts.failed + tests.counts.error || run.gates.some((gate) => !gate.good) ? ["fill-bad", "failed"] : null,
-      run.earlier.length ? ["fill-retry", "tried again"] : null,
+      run.earlier.length ? ["fill-again", "tried again"] : null,
       ["hatched", "idle"], critical.size ? ["fill-path", "critical path"] : null)],
     redraw: made.redraw,
   };

@@ -4,7 +4,7 @@ function colours() {
   const probe = el("span", { hidden: true });
   document.body.append(probe);
   const found = {};
-  for (const name of ["test", "collect", "command", "skip", "bad", "warn", "path", "ink", "card"]) {
+  for (const name of ["test", "collect", "command", "skip", "failed", "again", "path", "ink"]) {
     probe.style.color = `var(--${name})`;
     found[name] = getComputedStyle(probe).color;
   }
@@ -15,13 +15,13 @@ function colours() {
 function colourOfSlice(lane, index, palette) {
   const kind = lane.kinds[index];
   if (kind === KIND.collect) return palette.collect;
-  if (kind === KIND.earlier) return palette.warn;
+  if (kind === KIND.earlier) return palette.again;
   if (kind === KIND.gate) {
     const tone = toneOf(run.slices[lane.refs[index]][5]);
-    return tone === "bad" ? palette.bad : palette.command;
+    return tone === "bad" ? palette.failed : palette.command;
   }
   const outcome = outcomeOf(lane.refs[index]);
-  if (hasFailed(outcome)) return palette.bad;
+  if (hasFailed(outcome)) return palette.failed;
   return outcome === "passed" ? palette.test : palette.skip;
 }
 
@@ -41,7 +41,7 @@ function drawLane(canvas, lane, palette, selected) {
   const loud = [];
   const band = (index, colour, least) => {
     const x = lane.starts[index] * scale;
-    const long = (lane.ends[index] - lane.starts[index]) * scale;
+    const long = (lane.tails[index] - lane.starts[index]) * scale;
     pen.fillStyle = colour;
     pen.fillRect(x, 0, Math.max(least, long > 4 ? long - 0.75 : long), height); // a seam between long ones
     if (critical.has(gateOfSlice(lane, index))) {
@@ -51,11 +51,11 @@ function drawLane(canvas, lane, palette, selected) {
   };
   for (let index = 0; index < lane.starts.length; index += 1) {
     const colour = colourOfSlice(lane, index, palette);
-    if (colour === palette.bad || colour === palette.warn) loud.push([index, colour]);
+    if (colour === palette.failed || colour === palette.again) loud.push([index, colour]);
     else band(index, colour, 0.6);
   }
   for (const [index, colour] of loud) band(index, colour, 2); // seen among thousands
-  pen.fillStyle = palette.bad;
+  pen.fillStyle = palette.failed;
   for (const mark of lane.marks) if (lane.isWorker) pen.fillRect(mark.at * scale - 1, 0, 2, height);
   if (selected >= 0) {
     const x = lane.starts[selected] * scale;
