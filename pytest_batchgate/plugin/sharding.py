@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from pytest_batchgate.plugin.identity import configuration_of
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.plugin.share import OPTION
+from pytest_batchgate.store.git import ask_git
 
 _GIT_S = 30.0
 
@@ -44,18 +44,8 @@ def about(launch: Launch, config: pytest.Config, *, source: str) -> dict[str, ob
 
 def _commit(rootdir: Path) -> str:
     """The commit that is checked out; empty where git knows none."""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607 - the git that the user has
-            cwd=rootdir,
-            capture_output=True,
-            text=True,
-            timeout=_GIT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    told = ask_git(rootdir, "rev-parse", "HEAD", patience_s=_GIT_S)
+    return told.decode("ascii", "replace").strip() if told is not None else ""
 
 
 def _digest(settings: Mapping[str, str]) -> str:
