@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_batchgate.core.events import RunFinished as RunFinished
     from pytest_batchgate.core.events import RunResult as RunResult
     from pytest_batchgate.core.events import RunStarted as RunStarted
+    from pytest_batchgate.core.events import Sampled as Sampled
     from pytest_batchgate.core.events import TestsWereRun as TestsWereRun
     from pytest_batchgate.core.events import TestWasLost as TestWasLost
     from pytest_batchgate.core.events import TestWillRetry as TestWillRetry
@@ -53,8 +54,8 @@ _PUBLIC = {
     "core.bus": "Subscriber",
     "core.events": (
         "BreakerChanged Event FileWasCollected FilesListed GateBecameReady GateFinished GateReport "
-        "GateStarted GateWillRetry Noticed RunFinished RunResult RunStarted TestWasLost TestWillRetry "
-        "TestsWereCarried TestsWereRun WorkerStarted WorkerStopped"
+        "GateStarted GateWillRetry Noticed RunFinished RunResult RunStarted Sampled TestWasLost "
+        "TestWillRetry TestsWereCarried TestsWereRun WorkerStarted WorkerStopped"
     ),
     "core.model": "Breaker Command Config Finding Gate GateName GateState Ready Retries Tests",
     "core.plan": "Plan",

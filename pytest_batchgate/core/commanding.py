@@ -15,7 +15,8 @@ def on_command_ended(state: RunState, event: CommandEnded) -> None:
     run = state.gates[event.gate]
     if run.ended:
         return
-    run.cpu_s, run.peak_rss_bytes = event.cpu_s, event.peak_rss_bytes
+    run.cpu_s += event.cpu_s
+    run.peak_rss_bytes = max(run.peak_rss_bytes, event.peak_rss_bytes)
     run.outputs, run.log_path = event.outputs, event.log_path
     run.findings, run.more_findings = event.findings, event.more_findings
     for text in event.notes:

@@ -22,6 +22,7 @@ from pytest_batchgate.core import (
     limits,
     realms,
     settling,
+    using,
 )
 from pytest_batchgate.core.distribute import await_collection
 from pytest_batchgate.core.events import Event, RunStarted, TestsWereRun
@@ -56,7 +57,6 @@ from pytest_batchgate.core.valuetypes import dataclass
 
 if TYPE_CHECKING:  # few runs have a breaker
     from pytest_batchgate.core.breaker import BreakerChange
-
 
 _ILL = frozenset({"failed", "error"})
 
@@ -136,9 +136,8 @@ class Dispatcher:
                 crew.halt_all(state)
             stuck = fill.fill(state)
         if not state.finished:
-            state.finished = (
-                not state.alive and not state.workers and not any(slot.command for slot in state.slots)
-            )
+            busy = any(slot.command for slot in state.slots)
+            state.finished = not (state.alive or state.workers or busy)
         step = Step(tuple(state.actions), tuple(state.events))
         state.actions.clear()
         state.events.clear()
@@ -149,6 +148,7 @@ class Dispatcher:
         match event:
             case TestsFinished():
                 on_tests_finished(state, event)
+                using.share(state, event)
             case FileCollected():
                 on_file_collected(state, event)
             case UnitFinished():

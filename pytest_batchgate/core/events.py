@@ -33,8 +33,8 @@ class GateReport:
     started_s: float | None = None  # on the run's clock; None if it never started
     wall_s: float = 0.0
     work_s: float = 0.0
-    cpu_s: float = 0.0
-    peak_rss_bytes: int = 0
+    cpu_s: float = 0.0  # of all attempts; of tests, collection of their files included
+    peak_rss_bytes: int = 0  # of a command's processes together, or of the worker that used most
     attempts: int = 0
     flaky: int = 0  # tests that passed, and had not at first
     counts: Mapping[str, int] = field(default_factory=dict)  # by OUTCOMES; tests gates only
@@ -245,6 +245,44 @@ class TestsWereCarried:
     results: tuple[TestResult, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerUse:
+    """What one worker uses, the processes that its tests started included as far as they can be found.
+
+    ``cpu_s`` counts from the start of the process.  ``test`` is what it runs, None between two tests.
+    """
+
+    worker: str  # gw0...
+    cpu_s: float
+    rss_bytes: int
+    gate: GateName | None = None
+    test: str | None = None  # node id
+    running_s: float | None = None  # since that test began
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandUse:
+    """What all processes of a running command or service used ``looked_at``, on the run's clock.
+
+    The longer it runs the less often they are looked at: every two seconds in the end.  ``cpu_s`` counts
+    from the start of its attempt.
+    """
+
+    gate: GateName
+    cpu_s: float
+    rss_bytes: int
+    looked_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A look at what is used, twice a second, while there is somebody who wants to know."""
+
+    at: float
+    workers: tuple[WorkerUse, ...]
+    commands: tuple[CommandUse, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class RunFinished:
     at: float
@@ -267,5 +305,6 @@ Event: TypeAlias = (
     | TestWasLost
     | TestWillRetry
     | TestsWereCarried
+    | Sampled
     | RunFinished
 )

@@ -43,6 +43,8 @@ class GateRun:
     began_s: float = 0.0  # its latest attempt
     ended_s: float | None = None
     attempts: int = 0
+    cpu_s: float = 0.0
+    peak_rss_bytes: int = 0
     # How its latest attempt ended, and when the next one may start: between two attempts only.
     last_try: tuple[GateState, str | None] | None = None
     not_before_s: float | None = None
@@ -71,8 +73,6 @@ class GateRun:
     epoch: int = 0  # the breaker's, when its latest attempt began
     slots: tuple[int, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
-    cpu_s: float = 0.0
-    peak_rss_bytes: int = 0
     findings: tuple[Finding, ...] = ()
     more_findings: int = 0
     log_path: str | None = None

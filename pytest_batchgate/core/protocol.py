@@ -116,11 +116,15 @@ class FileCollected:
 
 @dataclass(frozen=True, slots=True)
 class TestsFinished:
+    """``cpu_s``: of the worker since its last batch, collection included; its peak is since it started."""
+
     __test__ = False
 
     worker: WorkerId
     unit: UnitId
     results: tuple[TestResult, ...]
+    cpu_s: float = 0.0
+    peak_rss_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import queue
 import shutil
 import sys
@@ -23,17 +22,19 @@ from pytest_batchgate.core.model import Estimates
 from pytest_batchgate.core.protocol import StopAsked
 from pytest_batchgate.core.state import RunOptions
 from pytest_batchgate.core.tally import Ending, Tally
-from pytest_batchgate.plugin import garbage, rebuild
+from pytest_batchgate.plugin import garbage
 from pytest_batchgate.plugin.arguments import resolve_paths
 from pytest_batchgate.plugin.bridge import Bridge
 from pytest_batchgate.plugin.crewing import Crewing
 from pytest_batchgate.plugin.doing import Doer, make_runner
 from pytest_batchgate.plugin.folders import log_dir, state_dir
-from pytest_batchgate.plugin.hearing import Hearing, masked_publish
+from pytest_batchgate.plugin.hearing import Hearing, masked_publish, use_teller
 from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.plugin.listing import Listing
+from pytest_batchgate.plugin.looking import Looking
 from pytest_batchgate.plugin.remembering import remember
 from pytest_batchgate.plugin.screen import Screen
+from pytest_batchgate.plugin.stopping import raise_stop
 from pytest_batchgate.plugin.watching import memory_watched, signals_heeded
 from pytest_batchgate.report.plain import NAME as PLAIN
 from pytest_batchgate.report.plain import PlainReport
@@ -90,6 +91,7 @@ class Controller:
         self.ran = False
         self.closed = False
         self.is_silent = False
+        self.looking = Looking()
         config.add_cleanup(garbage.thaw)  # runs after pytest's own last collections
 
     def adopt(self, launch: Launch) -> None:
@@ -153,18 +155,20 @@ class Controller:
         doer = Doer(self.crewing, self.command_runner)
         screen = Screen(session.config)
         listing = self.subscribe(session.config, bridge, screen, dispatcher.state.options.estimates)
-        hearing = Hearing(bridge, self.overhearing, self.inbox)
+        publish = masked_publish(self.bus, self.launch.masks)
+        told = use_teller(publish, dispatcher, self.began)
+        hearing = Hearing(bridge, self.overhearing, self.inbox, told)
         loop = Loop(
             dispatcher,
             self.pool,
             doer,
             self.inbox,
-            publish=masked_publish(self.bus, self.launch.masks),
+            publish=publish,
             aside=hearing.aside,
             stop_asked=bridge.stop_asked,
             began=self.began,
             stopping=lambda stop: self.name_what_runs(stop, dispatcher),
-            meanwhile=_import_what_comes_last,
+            meanwhile=lambda: self.looking.begin(self.pool, doer, self.inbox.put),
         )
         if self.history is not None:
             for text in self.history.warnings:
@@ -180,6 +184,7 @@ class Controller:
             with signals_heeded(self.inbox.put, self.crewing), garbage.paused(), screen.shown(), watched:
                 loop.run()
         finally:
+            self.looking.close()
             doer.close(0.5)
             self.pool.close()
             self.clear_up()
@@ -189,7 +194,7 @@ class Controller:
             self.failed_in_run = session.testsfailed
             if listing is not None:
                 listing.show()
-        self.raise_stop(session, dispatcher, bridge)
+        raise_stop(session, self.stop, dispatcher.state, bridge)
 
     def command_runner(self) -> CommandRunner:
         logs = log_dir(self.config, self.run_dir)
@@ -231,8 +236,9 @@ class Controller:
             from pytest_batchgate.plugin.recording import subscribe_reports
 
             subscribe_reports(self.bus, self.launch, bridge, began=self.began, settle=self.settle)
+            self.looking.wanted = lambda: True
         if not config.option.collectonly:
-            remember(
+            record = remember(
                 self.bus,
                 self.launch,
                 config,
@@ -240,7 +246,11 @@ class Controller:
                 narrowed=self.launch.typed.narrows or self.launch.options.select is not None,
                 resumed=self.resumed,
                 folder=state_dir(config),
+                bridge=bridge,
+                began=self.began,
             )
+            if self.looking.wanted is None and record is not None:
+                self.looking.wanted = record.is_watched
         terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None and config.option.collectonly:
             listing = Listing(self.launch.plan, terminal, config.option.verbose)
@@ -335,23 +345,6 @@ class Controller:
     def exit_code(self) -> int:
         return self.tally.exit_code(self.ending())
 
-    def raise_stop(self, session: pytest.Session, dispatcher: Dispatcher, bridge: Bridge) -> None:
-        """End the session the way pytest ends it for the same cause."""
-        if self.stop is not None:
-            kind, reason = self.stop.kind, self.stop.reason
-            if kind == "maxfail":
-                raise session.Failed(reason)
-            if kind == "exit":
-                raise pytest.exit.Exception(reason, self.stop.exit_code)
-            if kind == "interrupted":
-                raise session.Interrupted(reason) if session.shouldstop else KeyboardInterrupt
-            if kind == "internal":
-                rebuild.tell_internal_error(session.config, bridge.internal_errors[0])
-        stop = dispatcher.state.stop
-        if stop is not None and stop[0] == "collection":
-            errors = session.testsfailed
-            raise session.Interrupted(f"{errors} error{'s' if errors != 1 else ''} during collection")
-
     def finish(self, session: pytest.Session) -> None:
         """After pytest's own summary: the closing table and the verdict."""
         if not self.ran or self.closed:
@@ -382,8 +375,3 @@ class Controller:
             if self.history is not None:
                 self.history.close()
             shutil.rmtree(self.run_dir, ignore_errors=True)
-
-
-def _import_what_comes_last() -> None:
-    """While the workers are on their way up nobody waits for this process."""
-    importlib.import_module("pytest_batchgate.workers.leftovers")

@@ -13,6 +13,7 @@ from pytest_batchgate.workers.guard import Guard
 
 if TYPE_CHECKING:
     from pytest_batchgate.workers.commands import CommandRunner
+    from pytest_batchgate.workers.messages import CommandMeasured
 
 
 class Doer:
@@ -35,6 +36,10 @@ class Doer:
             self._crewing.spawn(action)
         else:
             self._crewing.order(action)
+
+    def commands_use(self) -> list[CommandMeasured]:
+        """What each running command used when it was last looked at.  From any thread."""
+        return self._runner.last_usages() if self._runner is not None else []
 
     def close(self, grace_s: float) -> None:
         """End the commands that still run."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from pytest_batchgate.core.bus import Bus
+from pytest_batchgate.core.dispatch import Dispatcher
 from pytest_batchgate.core.events import Event, RunStarted
 from pytest_batchgate.core.masking import Masks
 from pytest_batchgate.core.model import Command, Gate
@@ -22,12 +23,22 @@ from pytest_batchgate.workers.overhearing import Overhearing
 class Hearing:
     """Hands what workers say on to the bridge, and lets those go on that print a lot."""
 
-    def __init__(self, bridge: Bridge, overhearing: Overhearing, inbox: queue.SimpleQueue[Queued]) -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        overhearing: Overhearing,
+        inbox: queue.SimpleQueue[Queued],
+        measured: Callable[[side.Measured], None],
+    ) -> None:
         self._bridge = bridge
+        self._measured = measured
         self._overhearing = overhearing
         self._inbox = inbox
 
     def aside(self, message: side.SideMessage) -> StopAsked | None:
+        if isinstance(message, side.Measured):
+            self._measured(message)
+            return None
         try:
             return self._bridge.aside(message)
         finally:
@@ -50,6 +61,19 @@ class Hearing:
     def _take(self, queued: Queued) -> None:
         if isinstance(queued, side.OutputPrinted):
             self.aside(queued)
+
+
+def use_teller(
+    publish: Callable[[Event], None], dispatcher: Dispatcher, began: float
+) -> Callable[[side.Measured], None]:
+    """Makes events of what was measured.  ``began``: `time.monotonic` at the run's start."""
+
+    def tell(measured: side.Measured) -> None:
+        from pytest_batchgate.plugin.measuring import sampled  # few runs are looked at
+
+        publish(sampled(measured, dispatcher.state, at=time.monotonic() - began, began=began))
+
+    return tell
 
 
 def masked_publish(bus: Bus, masks: Masks) -> Callable[[Event], None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_batchgate.core.events import (
     BreakerChanged,
@@ -31,6 +31,9 @@ from pytest_batchgate.core.model import Estimates, Gate, GateName, GateState
 from pytest_batchgate.core.plan import Plan
 from pytest_batchgate.core.protocol import CollectedFile
 from pytest_batchgate.core.valuetypes import dataclass
+
+if TYPE_CHECKING:  # of runs that are followed
+    from pytest_batchgate.report.usage import Load
 
 # A forecast of more gates costs more than the number is worth.
 _FORECAST_GATES = 200
@@ -236,6 +239,10 @@ class LiveState:
                     RunningTest(worker, collected.nodeid(place), view.name if view else None, seconds)
                 )
         return found
+
+    def load_of(self, view: GateView) -> Load | None:  # noqa: ARG002 (others know more)
+        """CPU and memory that the gate uses now; None where nobody looks."""
+        return None
 
     def waits_for(self, view: GateView) -> str:
         """What keeps a waiting gate from starting, in words that follow "for"."""

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from pytest_batchgate.core.model import GateName, GateState
 from pytest_batchgate.report.livestate import GateView, LiveState, RunningTest
-from pytest_batchgate.report.words import clip, counts, duration, harmless, plural
+from pytest_batchgate.report.words import clip, counts, duration, harmless, plural, size
 
 # A line is pieces of text, each with a style: any of bold, dim, red, green, yellow, cyan, or "".
 Line: TypeAlias = tuple[tuple[str, str], ...]
@@ -198,8 +198,14 @@ class _Drawing:
         spent = elapsed(self.at - (view.started_s or 0.0))
         time = f"{spent} of {expected}" if expected else spent
         if view.gate.kind == "tests":
-            return time, ", ".join(filter(None, [_progress(self.state, view), self.breaker(view)]))
-        return time, ", ".join(f"gw{slot}" for slot in view.slots)
+            return time, ", ".join(
+                filter(None, [_progress(self.state, view), self.breaker(view), self.use(view)])
+            )
+        return time, ", ".join(filter(None, [*(f"gw{slot}" for slot in view.slots), self.use(view)]))
+
+    def use(self, view: GateView) -> str:
+        load = self.state.load_of(view)
+        return f"{load.cores:.1f} CPU, {size(load.rss_bytes)}" if load is not None else ""
 
     def breaker(self, view: GateView) -> str:
         """Why the gate stands still, and for how long; nothing of one whose breaker is closed."""

@@ -1,7 +1,7 @@
 """`trace.json`: the run for a trace viewer (Perfetto, chrome://tracing), as Chrome trace events.
 
 A row per worker with its tests, collections and commands, a row per service, and one for the
-critical path.  Times are microseconds from the run's start.
+critical path; CPU and memory as counters.  Times are microseconds from the run's start.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pytest_batchgate.core.events import (
     RunFinished,
     RunResult,
     RunStarted,
+    Sampled,
     TestsWereRun,
     TestWasLost,
     WorkerStopped,
@@ -27,8 +28,10 @@ from pytest_batchgate.core.events import (
 from pytest_batchgate.report.jsonable import quoted, rendered
 from pytest_batchgate.report.testrows import GatesOfTests, sound_s
 from pytest_batchgate.report.told import Teller
+from pytest_batchgate.report.usage import Load, Loads
 
 _PID = 1
+_MIB = 1024 * 1024
 _ENDLESS_S = 1e9
 _CRITICAL = "critical path"
 _WORKER = re.compile(r"gw(\d+)")
@@ -53,6 +56,9 @@ class TraceReport:
         self._services: frozenset[str] = frozenset()
         self._rows: dict[str, list[_Slice]] = {}
         self._instants: list[tuple[str, float, str]] = []  # row, seconds, text
+        self._loads = Loads()
+        self._counters: list[str] = []
+        self._counted: dict[str, None] = {}  # everything that was ever counted, in order
         self._at_work: dict[str, tuple[float, tuple[str, ...]]] = {}  # commands: since when, on which rows
 
     def handle(self, event: Event) -> None:
@@ -74,6 +80,8 @@ class TraceReport:
         elif isinstance(event, WorkerStopped):
             if event.reason is not None:
                 self._instants.append((event.worker, event.at, f"{event.worker} was lost: {event.reason}"))
+        elif isinstance(event, Sampled):
+            self._count(event)
         elif isinstance(event, GateStarted):
             rows = tuple(f"gw{slot}" for slot in event.slots)
             rows = (f"service {event.gate}",) if event.gate in self._services else rows
@@ -112,6 +120,19 @@ class TraceReport:
         rest = f'"name":{quoted(name)},"cat":"{category}","args":{rendered(args)}'
         self._rows.setdefault(row, []).append((start_s, end_s, rest))
 
+    def _count(self, event: Sampled) -> None:
+        self._loads.take(event)
+        found = {**self._loads.workers, **{str(gate): load for gate, load in self._loads.commands.items()}}
+        self._counted |= dict.fromkeys(found)
+        nothing = Load(0.0, 0)  # of what has ended: viewers draw the last value on
+        loads = {name: found.get(name, nothing) for name in self._counted}
+        cores = {name: round(load.cores, 3) for name, load in loads.items()}
+        memory = {name: round(load.rss_bytes / _MIB, 1) for name, load in loads.items()}
+        for name, values in (("CPU (cores)", cores), ("memory (MiB)", memory)):
+            self._counters.append(
+                f'{{"ph":"C","pid":{_PID},"ts":{_us(event.at)},"name":"{name}","args":{rendered(values)}}}'
+            )
+
     def _stop(self, gate: str, at: float, state: str) -> None:
         begun = self._at_work.pop(gate, None)
         if begun is not None:
@@ -138,6 +159,7 @@ class TraceReport:
                 f'{{"ph":"i","s":"t","pid":{_PID},"tid":{tids[row]},"ts":{_us(at)},'
                 f'"name":{quoted(text)},"cat":"event"}}'
             )
+        lines += self._counters
         about = rendered({"run_id": self._run_id, "verdict": result.verdict, "workers": result.workers})
         events = ",\n".join(lines)
         return f'{{"displayTimeUnit":"ms","otherData":{about},"traceEvents":[\n{events}\n]}}\n'

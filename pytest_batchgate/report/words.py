@@ -55,6 +55,11 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f}%"
 
 
+def size(number: int) -> str:
+    """``17 MiB``, ``1.4 GiB``."""
+    return f"{number / 2**30:.1f} GiB" if number >= 1000 * 2**20 else f"{number / 2**20:.0f} MiB"
+
+
 # CSI (colours, cursor), OSC (titles, links; ended by BEL or ST), other strings, two-character ones
 _ESCAPES = re.compile(
     r"""

@@ -86,6 +86,7 @@ class Attempt:
         self._tree: Tree | None = None
         self._is_ready = False
         self._peak = Usage(0.0, 0, 0)
+        self._last = (self._peak, 0.0)
 
     def stop(self, order: StopCommand) -> None:
         """End it.  The first order's state and reason hold; a later one can only shorten the grace."""
@@ -95,6 +96,11 @@ class Attempt:
         """What its processes use now; None before the start and after the end."""
         tree = self._tree
         return tree.usage() if tree is not None else None
+
+    @property
+    def last_usage(self) -> tuple[Usage, float]:
+        """What they used when they were last looked at, and when that was, as `time.monotonic` has it."""
+        return self._last
 
     def run(self) -> CommandEnded:
         """Start, wait, clear up.  Never raises."""
@@ -266,6 +272,7 @@ class Attempt:
 
     def _sample(self, tree: Tree) -> None:
         now = tree.usage()
+        self._last = (now, time.monotonic())
         self._peak = Usage(
             max(now.cpu_s, self._peak.cpu_s),
             max(now.rss_bytes, self._peak.rss_bytes),

@@ -7,23 +7,23 @@ one CommandEnded, after which nothing of the command is left.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_batchgate.core.lognames import file_stems, stem_of_attempt
 from pytest_batchgate.core.masking import Masks
 from pytest_batchgate.core.model import Command, Gate, GateName, GateState
 from pytest_batchgate.core.protocol import CommandEnded, Input, StartCommand, StopCommand
 from pytest_batchgate.workers.attempt import Attempt
 from pytest_batchgate.workers.environ import gate_environment, gate_marker, run_marker
 from pytest_batchgate.workers.guard import Guard
+from pytest_batchgate.workers.messages import CommandMeasured
 from pytest_batchgate.workers.outcome import read_end
 from pytest_batchgate.workers.process import Usage
 
-_STEM_LIMIT = 200  # characters of a file name, of the 255 bytes that file systems take
 _JOIN_SLACK_S = 20.0  # beyond the grace: leftovers, and processes that no signal ends
 
 
@@ -83,8 +83,7 @@ class CommandRunner:
                 gate=gate,
                 rootdir=self._rootdir,
                 log_dir=self._log_dir,
-                # "~" is in no gate's name: a second attempt never meets another gate's log.
-                stem=self._stems[gate.name] + (f"~{number}" if number > 1 else ""),
+                stem=stem_of_attempt(self._stems[gate.name], number),
                 environment=lambda output: gate_environment(
                     self._base(gate, order),
                     run_id=self._run_id,
@@ -177,6 +176,17 @@ class CommandRunner:
             attempt = self._running.get(gate)
         return attempt.usage() if attempt is not None else None
 
+    def last_usages(self) -> list[CommandMeasured]:
+        """What each running command used when it was last looked at; to ask costs nothing."""
+        with self._lock:
+            running = dict(self._running)
+        lasts = [(gate, *attempt.last_usage) for gate, attempt in running.items()]
+        return [
+            CommandMeasured(gate, last.cpu_s, last.rss_bytes, looked)
+            for gate, last, looked in lasts
+            if last.processes
+        ]
+
     def close(self, grace_s: float) -> None:
         """End every command and wait for the ends, which are put as ever.  A second call does nothing more.
 
@@ -194,21 +204,3 @@ class CommandRunner:
                 thread.join(max(0.0, until - time.monotonic()))
         if self._owns_guard:
             self._guard.close()
-
-
-def file_stems(gates: Iterable[GateName]) -> dict[GateName, str]:
-    """For each gate the file name, without its ending, that its logs get on any file system.
-
-    It is the gate's name, unless that is too long or differs from another in case only.
-    """
-    names = list(gates)
-    folded: dict[str, int] = {}
-    for name in names:
-        folded[name.casefold()] = folded.get(name.casefold(), 0) + 1
-    return {name: _stem(name, unique=folded[name.casefold()] == 1) for name in names}
-
-
-def _stem(name: str, *, unique: bool) -> str:
-    if unique and len(name) <= _STEM_LIMIT:
-        return name
-    return f"{name[:_STEM_LIMIT]}~{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -36,8 +36,8 @@ def _hide(message: wire.Message, masks: Masks) -> wire.Message:
     if kind in _LEFT_ALONE:
         return message
     if kind == wire.RESULTS:
-        unit, results = rest
-        return (kind, unit, [_result(result, masks) for result in results])
+        unit, results, *used = rest
+        return (kind, unit, [_result(result, masks) for result in results], *used)
     if kind == wire.COLLECTED:
         unit, data, taken = rest
         return (kind, unit, _collected(data, masks), taken)

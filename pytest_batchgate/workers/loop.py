@@ -14,10 +14,10 @@ from typing import Protocol, TypeAlias
 from pytest_batchgate.core.dispatch import Dispatcher, Step
 from pytest_batchgate.core.events import Event
 from pytest_batchgate.core.protocol import Action, Input, StopAsked, TestsRunning, TimePassed
-from pytest_batchgate.workers.messages import OutputPrinted, SideMessage
+from pytest_batchgate.workers.messages import Measured, OutputPrinted, SideMessage
 from pytest_batchgate.workers.pool import Arrival, WorkerPool
 
-Queued: TypeAlias = Arrival | OutputPrinted | Input
+Queued: TypeAlias = Arrival | OutputPrinted | Measured | Input
 
 # The longest sleep: signals that only set a flag are noticed within it.
 _MAX_WAIT_S = 60.0
@@ -93,7 +93,7 @@ class Loop:
             queued = self.inbox.get(timeout=timeout)
         except queue.Empty:
             return [TimePassed()]
-        if isinstance(queued, OutputPrinted):
+        if isinstance(queued, (OutputPrinted, Measured)):
             self.aside(queued)
             return []
         if not isinstance(queued, Arrival):

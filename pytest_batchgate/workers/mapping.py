@@ -6,6 +6,7 @@ import contextlib
 import mmap
 import os
 import sys
+from pathlib import Path
 
 from pytest_batchgate.workers import wire
 
@@ -25,6 +26,16 @@ def shared(path: str, size: int) -> mmap.mmap:
                 os.dup2(nowhere, copy, inheritable=False)
                 os.close(nowhere)
         return view
+
+
+def read_standstill(path: Path) -> tuple[int, int, float]:
+    """Unit, index and beginning, as a worker keeps them in ``path``.  Raises OSError or ValueError."""
+    with (
+        path.open("rb") as file,
+        contextlib.closing(mmap.mmap(file.fileno(), wire.STANDSTILL.size, access=mmap.ACCESS_READ)) as view,
+    ):
+        unit, index, began = wire.STANDSTILL.unpack(view[: wire.STANDSTILL.size])
+    return unit, index, began
 
 
 class Standstill:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from pytest_batchgate.core.model import GateName
 from pytest_batchgate.core.valuetypes import dataclass
 
 
@@ -40,6 +41,32 @@ class OutputPrinted:
 
     worker: str
     text: str
+
+
+class WorkerMeasured(NamedTuple):
+    """``running``: file, index and seconds of the test that it is in, if any."""
+
+    worker: str
+    cpu_s: float
+    rss_bytes: int
+    running: tuple[str, int, float] | None
+
+
+class CommandMeasured(NamedTuple):
+    """``looked``: when, as `time.monotonic` has it."""
+
+    gate: GateName
+    cpu_s: float
+    rss_bytes: int
+    looked: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was found by looking at all processes of the run; of no worker's saying."""
+
+    workers: tuple[WorkerMeasured, ...]
+    commands: tuple[CommandMeasured, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +130,7 @@ SideMessage: TypeAlias = (
     | KeywordsNamed
     | WarningRaised
     | OutputPrinted
+    | Measured
     | JunitNoted
     | LooseReports
     | WorkerUsageError

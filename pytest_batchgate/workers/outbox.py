@@ -7,6 +7,8 @@ does not hold back the quick ones before it), at a failure, and before blocking.
 from __future__ import annotations
 
 import os
+import resource
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +17,31 @@ from pytest_batchgate.workers import wire
 
 FLUSH_TESTS = 200
 FLUSH_S = 0.05
+
+_getrusage = resource.getrusage  # kept: tests may put another one in its place
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+class Meter:
+    """What this process uses, its children included once they have been waited for."""
+
+    def __init__(self) -> None:
+        self._cpu_s = 0.0
+
+    def begin(self) -> None:
+        """What was used until now counts for nobody."""
+        self._look()
+
+    def since(self) -> tuple[float, int]:
+        """Seconds of CPU since it was last asked, and the most memory (resident bytes) ever used."""
+        before = self._cpu_s
+        peak = self._look()
+        return max(0.0, self._cpu_s - before), peak * _RSS_UNIT
+
+    def _look(self) -> int:
+        own, children = _getrusage(resource.RUSAGE_SELF), _getrusage(resource.RUSAGE_CHILDREN)
+        self._cpu_s = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+        return max(own.ru_maxrss, children.ru_maxrss)
 
 
 class Outbox:
@@ -26,6 +53,7 @@ class Outbox:
         self._messages: list[wire.Message] = []
         self._results: list[tuple[Any, ...]] = []
         self._unit = -1
+        self._meter = Meter()
         self._closed = threading.Event()
         self.orphaned = False  # this process is a fork of the one whose outbox it is
         threading.Thread(target=self._beat, name="batchgate-flush", daemon=True).start()
@@ -48,6 +76,8 @@ class Outbox:
         with self._lock:
             self._seal()
             self._messages.append(message)
+            if message[0] == wire.LISTED:
+                self._meter.begin()  # until here it only started
 
     def put_now(self, *message: Any) -> None:
         self.put(*message)
@@ -79,7 +109,7 @@ class Outbox:
 
     def _seal(self) -> None:
         if self._results:
-            self._messages.append((wire.RESULTS, self._unit, self._results))
+            self._messages.append((wire.RESULTS, self._unit, self._results, *self._meter.since()))
             self._results = []
 
     def _beat(self) -> None:

@@ -9,7 +9,6 @@ its pipe, which a child of a test may hold open.
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 import signal
 import threading
@@ -28,6 +27,7 @@ from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.environ import TRACE
 from pytest_batchgate.workers.gateway import Gateways, Starting
 from pytest_batchgate.workers.guard import Guard
+from pytest_batchgate.workers.mapping import read_standstill
 from pytest_batchgate.workers.messages import SideMessage
 from pytest_batchgate.workers.reading import read
 
@@ -273,6 +273,16 @@ class WorkerPool:
             if handle.starting.process is not None
         ]
 
+    def processes(self) -> list[tuple[str, int, tuple[str, int, float] | None]]:
+        """All workers that are up: name, process id, and file, index, seconds of the test that one is in."""
+        at_work = {handle.id: record for handle, record in self._records()}
+        up = [(handle, handle.starting.process) for handle in list(self._handles.values()) if handle.up]
+        return [
+            (handle.name, process.pid, at_work.get(handle.id))
+            for handle, process in up
+            if process is not None and not handle.gone.is_set()
+        ]
+
     def _records(self) -> Iterator[tuple[Handle, tuple[str, int, float]]]:
         for handle in list(self._handles.values()):
             record = None if handle.ended or handle.lost else self._record(handle)
@@ -292,13 +302,7 @@ class WorkerPool:
         if handle.standstill is None:
             return None
         try:
-            with (
-                handle.standstill.open("rb") as file,
-                contextlib.closing(
-                    mmap.mmap(file.fileno(), wire.STANDSTILL.size, access=mmap.ACCESS_READ)
-                ) as view,
-            ):
-                unit, index, began = wire.STANDSTILL.unpack(view[: wire.STANDSTILL.size])
+            unit, index, began = read_standstill(handle.standstill)
         except (OSError, ValueError):
             return None
         name = handle.units.get(unit)

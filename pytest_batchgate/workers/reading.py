@@ -33,8 +33,8 @@ def read(
     """``units``: which file each unit of this worker is about.  Raises ValueError for nonsense."""
     for kind, *rest in batch:
         if kind == wire.RESULTS:
-            unit, results = rest
-            yield TestsFinished(worker, unit, tuple(starmap(TestResult, results)))
+            unit, results, *used = rest
+            yield TestsFinished(worker, unit, tuple(starmap(TestResult, results)), *used)
         elif kind == wire.UNIT_DONE:
             yield UnitFinished(worker, rest[0])
         elif kind == wire.HUNGRY:

@@ -18,7 +18,7 @@ import time
 from typing import Any, Final
 
 MARSHAL_VERSION: Final = 4
-PROTOCOL: Final = 2  # raised whenever a message changes; both sides must agree
+PROTOCOL: Final = 3  # raised whenever a message changes; both sides must agree
 
 # How a worker keeps its running test in a shared mapping: unit, index, when it began (`steady_s`).
 # Without a beginning it does not run any more, or not yet.
@@ -35,7 +35,7 @@ Message = tuple[Any, ...]
 INFO: Final = "G"  # (dict,): the worker's interpreter and platform
 LISTED: Final = "L"  # (files, those whose text names a gate marker)
 COLLECTED: Final = "C"  # (unit, dict of CollectedFile fields, taken | None)
-RESULTS: Final = "R"  # (unit, [(index, outcome, duration_s, payload[, text]), ...])
+RESULTS: Final = "R"  # (unit, [(index, outcome, duration_s, payload[, text]), ...], cpu_s, peak_rss_bytes)
 UNIT_DONE: Final = "U"  # (unit,)
 RELEASED: Final = "V"  # (unit, indexes, whole)
 MISSING: Final = "M"  # (unit, indexes)

@@ -21,7 +21,7 @@ from pytest_batchgate.cli import main
 from pytest_batchgate.core.model import Config
 from pytest_batchgate.doctor import folders, limits, surroundings, trial, versions
 from pytest_batchgate.doctor.check import Check
-from pytest_batchgate.doctor.examination import find_rootdir
+from pytest_batchgate.doctor.place import find_rootdir
 from pytest_batchgate.doctor.programs import check_gates
 from pytest_batchgate.doctor.settings import read_configuration
 from pytest_batchgate.store import schema
@@ -141,8 +141,6 @@ def test_problems_are_told_to_programs_too(tmp_path: Path) -> None:
         (["stats"], "`batchgate stats` is not supported yet"),
         (["merge"], "DIR"),
         (["merge", "/no/such", "/either"], "/no/such: there is no report of a shard (No such file"),
-        (["monitor"], "`batchgate monitor` is not supported yet"),
-        (["logs", "unit", "--follow"], "`batchgate logs` is not supported yet"),
         (["doctor", "--rootdir", "/no/such/folder"], "there is no folder"),
     ],
 )

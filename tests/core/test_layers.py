@@ -17,7 +17,7 @@ import pytest_batchgate
 PACKAGE = "pytest_batchgate"
 ROOT = Path(pytest_batchgate.__file__).parent
 MIDDLE = frozenset({"config", "parsers", "store", "workers", "report", "bench"})
-TOP = frozenset({"plugin", "cli", "doctor", "__main__"})
+TOP = frozenset({"plugin", "cli", "commands", "doctor", "__main__"})
 
 # Which modules may import what is not ours, by prefix of the module's name.
 KEEPERS = {

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from report_kit import RUN_ID, FakeTeller, Written, check, feed, hostile, many, story
 
-from pytest_batchgate.core.events import Event
+from pytest_batchgate.core.events import CommandUse, Event, RunFinished, Sampled, WorkerUse
+from pytest_batchgate.core.model import GateName
 from pytest_batchgate.report.trace import TraceReport
 
 
@@ -73,3 +74,39 @@ def test_the_format(events: list[Event]) -> None:
         else:
             assert event["ph"] == "M"
             assert event["name"] in {"process_name", "thread_name", "thread_sort_index"}
+
+
+def sample(at: float, workers: dict[str, float], lint: tuple[float, float] | None) -> Sampled:
+    """Of each worker the CPU so far; of the command that and when it was looked at."""
+    uses = tuple(
+        WorkerUse(worker=name, cpu_s=cpu_s, rss_bytes=3 << 20, gate=GateName("unit"), test="t", running_s=0.1)
+        for name, cpu_s in workers.items()
+    )
+    if lint is None:
+        return Sampled(at, uses, ())
+    command = CommandUse(gate=GateName("lint"), cpu_s=lint[0], rss_bytes=1 << 19, looked_at=lint[1])
+    return Sampled(at, uses, (command,))
+
+
+def test_cpu_and_memory_are_counters() -> None:
+    """Cores in use between two looks; a command keeps its last value until it is looked at again."""
+    *events, end = story()
+    assert isinstance(end, RunFinished)
+    samples = [
+        sample(1.0, {"gw0": 1.0}, (0.5, 0.9)),
+        sample(1.5, {"gw0": 1.4, "gw1": 2.0}, (0.7, 1.3)),
+        sample(2.0, {"gw0": 0.1, "gw1": 2.0}, (0.7, 1.3)),
+        sample(2.5, {"gw1": 2.5}, None),
+    ]
+    document = json.loads(written([*events, *samples, end]))
+    counters = [event for event in document["traceEvents"] if event["ph"] == "C"]
+    assert [(event["ts"], event["args"]) for event in counters if event["name"] == "CPU (cores)"] == [
+        (1_000_000, {"gw0": 0.0, "lint": 0.0}),
+        (1_500_000, {"gw0": 0.8, "lint": 0.5, "gw1": 0.0}),
+        (2_000_000, {"gw0": 0.0, "lint": 0.5, "gw1": 0.0}),  # another process is gw0 by now
+        (2_500_000, {"gw0": 0.0, "lint": 0.0, "gw1": 1.0}),
+    ]
+    memory = [event["args"] for event in counters if event["name"] == "memory (MiB)"]
+    assert memory[1] == {"gw0": 3.0, "lint": 0.5, "gw1": 3.0}
+    assert memory[3] == {"gw0": 0.0, "lint": 0.0, "gw1": 3.0}
+    assert {event["pid"] for event in counters} == {1}

@@ -15,9 +15,9 @@ import psutil
 import pytest
 from command_kit import MakeBench, alive, benches, gate, python, until
 
+from pytest_batchgate.core.lognames import file_stems
 from pytest_batchgate.core.model import Gate, GateName, GateState
 from pytest_batchgate.core.protocol import CommandEnded
-from pytest_batchgate.workers.commands import file_stems
 
 pytestmark = pytest.mark.integration
 

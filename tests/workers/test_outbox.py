@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import Any
 
 from pytest_batchgate.workers import wire
@@ -62,6 +63,31 @@ def test_messages_never_overtake_results() -> None:
     kinds = [message[0] for message in sent.messages]
     assert kinds == [wire.RESULTS, wire.KEYWORDS, wire.RESULTS, wire.UNIT_DONE]
     outbox.close()
+
+
+def test_results_tell_what_was_used_for_them() -> None:
+    """What was used before the files were listed is nobody's."""
+    sent = Sent()
+    outbox = Outbox(sent)
+    burn(0.2)
+    outbox.put(wire.LISTED, ("a.py",), ())
+    result(outbox, 1, 0)
+    outbox.flush()
+    burn(0.1)
+    result(outbox, 1, 1)
+    outbox.close()
+    (first_s, first_bytes), (second_s, _) = [
+        message[3:] for message in sent.messages if message[0] == wire.RESULTS
+    ]
+    assert first_s < 0.2
+    assert second_s >= 0.1
+    assert first_bytes > 1_000_000
+
+
+def burn(cpu_s: float) -> None:
+    until = time.process_time() + cpu_s
+    while time.process_time() < until:
+        pass
 
 
 def test_a_full_batch_goes_at_once() -> None:
