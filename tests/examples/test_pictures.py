@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,3 +30,18 @@ def test_the_live_picture_can_be_made_again(tmp_path: Path) -> None:
     assert "http" not in re.sub(r'xmlns="[^"]*"', "", svg), "a picture fetches something"
     for word in ("static", "running", "passed", "waiting", "lint"):
         assert word in svg, word
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_the_pictures_of_the_page_can_be_made_again(tmp_path: Path) -> None:
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("needs the programs chromium and chromedriver (.ci/browser installs them)")
+    script = [sys.executable, str(DOCS / "make_page_pictures.py"), "--into", str(tmp_path), "run"]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    made = sorted(path.name for path in tmp_path.iterdir())
+    assert made == ["page-dark-1280.png", "page-dark-390.png", "page-light-1280.png", "page-light-390.png"]
+    for path in tmp_path.iterdir():
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert 20_000 < path.stat().st_size < 250_000, path.name
