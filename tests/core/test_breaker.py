@@ -17,7 +17,7 @@ from pytest_batchgate.core.breaker import TRANSITIONS, BreakerChange, BreakerSta
 from pytest_batchgate.core.model import Breaker
 
 CLOSED, OPEN, HALF_OPEN, BROKEN = BreakerState
-EXAMPLES = int(os.environ.get("BATCHGATE_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "200"))
 DOCS = Path(__file__).parents[2] / "docs" / "breaker.md"
 
 

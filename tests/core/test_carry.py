@@ -1,6 +1,6 @@
 """Resuming: what was good is carried, and a run that was cut anywhere ends as if it had not been.
 
-More examples: ``BATCHGATE_EXAMPLES=5000 pytest tests/core/test_carry.py``.
+More examples: ``TESTS_EXAMPLES=5000 pytest tests/core/test_carry.py``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from pytest_batchgate.core.model import Command, Config, Gate, GateName, GateSta
 from pytest_batchgate.core.plan import Plan, build_plan
 from pytest_batchgate.core.state import RunOptions
 
-EXAMPLES = int(os.environ.get("BATCHGATE_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "50"))
 PROFILE = settings(
     max_examples=EXAMPLES,
     deadline=None,

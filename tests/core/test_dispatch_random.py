@@ -1,7 +1,7 @@
 """Random graphs, tests, losses and stops: nothing early, nothing twice, nothing forgotten.
 
 After a change of the core, and nightly, more examples:
-``BATCHGATE_EXAMPLES=2000 pytest tests/core/test_dispatch_random.py``.
+``TESTS_EXAMPLES=2000 pytest tests/core/test_dispatch_random.py``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from worlds import calm_worlds, worlds
 
 pytestmark = pytest.mark.slow  # and the same on every interpreter
 
-EXAMPLES = int(os.environ.get("BATCHGATE_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "200"))
 PROFILE = settings(
     max_examples=EXAMPLES,
     deadline=None,

@@ -19,7 +19,7 @@ _QUIET = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
 )  # fmt: skip
-REQUIRED = "BATCHGATE_CHROMIUM"
+REQUIRED = "TESTS_CHROMIUM"
 """Set by `.ci/run`: Chromium must be there, and this is its program, by name or path."""
 
 
