@@ -118,6 +118,10 @@ class Crewing:
             self.pool.warm(slot, early)
 
     def _early_message(self, config: pytest.Config, slot: int, env: Mapping[str, str]) -> dict[str, Any]:
+        if not is_local(self.launch.specs[slot]):
+            from pytest_batchgate.plugin import elsewhere
+
+            return elsewhere.early_message(self.launch, config, slot, env)
         early = early_message(self.launch, config, slot, env)
         if self._is_overheard(config, slot):
             early["output"] = self.overhearing.pipe(f"gw{slot}")
@@ -152,6 +156,10 @@ class Crewing:
         self.notices += self.launch.notices()
         self.whole = self.launch.config.collect == "whole"
         self.notices += notices_about(config)
+        if not all(map(is_local, self.launch.specs)):
+            from pytest_batchgate.plugin import elsewhere
+
+            self.notices.append(elsewhere.NOTICE)
         needy = plugins_that_need_all(config) if self.launch.config.collect == "auto" else []
         if needy:
             self.whole = True
@@ -211,7 +219,8 @@ class Crewing:
             "func_only": self.limits.func_only,
             "manage_gc": garbage.is_managed(),
             "failures": self.failures.place(slot) if self.failures is not None else None,
-            "basetemp": self._basetemp(slot),
+            "basetemp": self._basetemp(slot) if is_local(launch.specs[slot]) else None,
+            "announce": not is_local(launch.specs[slot]),
             "retries": {index: _of_failures(gate.retries) for index, gate in enumerate(launch.plan.claims)},
             # With retries `Failures` alone counts: pytest would count attempts that are not the last.
             "options": {

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import os
 import sys
 import uuid
 from collections.abc import Generator, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,7 +129,7 @@ def _prepare(config: pytest.Config) -> None:
 
     fence = config.stash[FENCE] = Fence()  # before any process of ours starts
     config.add_cleanup(fence.close)
-    gateways = _start_first_worker(batch, run_id)
+    gateways = _start_first_worker(batch, run_id, config.rootpath)
     try:
         _prepare_run(config, batch, typed, run_id, gateways)
     except BaseException:
@@ -135,12 +137,16 @@ def _prepare(config: pytest.Config) -> None:
         raise
 
 
-def _start_first_worker(batch: opts.BatchOptions, run_id: str) -> Any:
+def _start_first_worker(batch: opts.BatchOptions, run_id: str, rootdir: Path) -> Any:
     """Before all else: an interpreter that imports pytest takes longer than reading the configuration."""
     from pytest_batchgate.workers.environ import TRACE, worker_trace
-    from pytest_batchgate.workers.gateway import Gateways
+    from pytest_batchgate.workers.gateway import Gateways, is_remote
 
     gateways = Gateways()
+    if any(map(is_remote, batch.tx)):
+        from pytest_batchgate.plugin import elsewhere
+
+        gateways.sources = functools.cache(lambda: elsewhere.sources(rootdir))
     spec = batch.tx[0] if batch.tx else "popen"
     trace = worker_trace(os.environ, run_id=run_id, slot=0)
     gateways.keep(0, gateways.boot(spec, (f"{TRACE}={trace}",)))

@@ -271,18 +271,25 @@ def read_workers(text: str | None) -> int | None:
 MAX_WORKERS = 1024
 
 
+_SPECS = "Use popen, 4*popen//python=PATH or ssh=HOST//chdir=PATH"
+
+
 def expand_tx(specs: Iterable[str]) -> tuple[str, ...]:
-    """``4*popen`` -> four specs.  Only popen can be had in this version."""
+    """``4*popen`` -> four specs.  Raises OptionError."""
     expanded: list[str] = []
     for spec in specs:
         times, star, rest = spec.partition("*")
         count, one = (times, rest) if star and times.isdecimal() else ("1", spec)
         kind = one.partition("//")[0]
-        if kind.partition("=")[0] in {"ssh", "socket", "vagrant_ssh"}:
-            raise NotYetError(f"--batch-tx={kind}")
-        if kind != "popen" or not 1 <= int(count) <= MAX_WORKERS:
+        if kind.partition("=")[0] in {"ssh", "socket"} and 1 <= int(count) <= MAX_WORKERS:
+            from pytest_batchgate.workers.remote import check_spec
+
+            check_spec(one)
+        elif kind != "popen" or not 1 <= int(count) <= MAX_WORKERS:
             raise OptionError(
-                f"{spec!r} is no worker spec", where="--batch-tx", todo="Use popen or 4*popen//python=PATH"
+                f"{spec!r} is no worker spec",
+                where="--batch-tx",
+                todo=_SPECS,
             )
         expanded += [one] * int(count)
     return tuple(expanded)

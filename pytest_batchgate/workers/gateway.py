@@ -13,13 +13,13 @@ import marshal
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import execnet
 from execnet import gateway_bootstrap, gateway_io
 
-from pytest_batchgate.workers import wire
+from pytest_batchgate.workers.pipes import SERVE, Pipes
 
 # The first thing a local worker does, while nobody has talked to it yet: a plain `python -c`
 # has the working directory on its path, where anything may be called like a module of ours.
@@ -45,66 +45,18 @@ except BrokenPipeError:
     import os
     os._exit(0)  # at the end of the interpreter the answer would be tried once more
 """
-# What runs in the worker once it is connected: sys.path comes before any import.
-_BOOTSTRAP = """
+# Of a worker on this machine: sys.path comes before any import.
+_BOOTSTRAP = f"""
 import sys
 import marshal
 sys.path[:] = marshal.loads(channel.receive())
-from pytest_batchgate.workers.worker import serve
-import atexit, os, traceback
-code = 1
-try:
-    serve(channel, marked={marked})
-    code = 0
-except BaseException:
-    traceback.print_exc()
-try:
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:
-            pass
-finally:
-    os._exit(code)
-"""
+{SERVE}"""
 _ENV = "/usr/bin/env"
-_HEADER_BYTES = 9  # what execnet writes before each message: its kind, its channel, its length
-_MOST_GARBAGE = 1 << 20
 
 
-class UnreadableError(ValueError):
-    """Came through a worker's pipe, and neither execnet nor we wrote it."""
-
-
-class Pipes(gateway_io.Popen2IOMaster):
-    """A worker process and the pipes to it.
-
-    A test may write into every descriptor it finds.  Once the worker sets `wire.MAGIC` before each
-    message (`wire.mark_messages`), what is not a message is known, and passed over.
-    """
-
-    marked = False
-    _in_message = False
-
-    def read(self, numbytes: int) -> bytes:
-        """Raises UnreadableError for more garbage than is worth reading; EOFError at the end."""
-        if self._in_message or numbytes != _HEADER_BYTES:
-            self._in_message = False
-            return super().read(numbytes)
-        self._in_message = True
-        data = super().read(_HEADER_BYTES)
-        if data == wire.MAGIC:
-            self.marked = True
-        elif not self.marked:
-            return data
-        passed_over = 0
-        while data != wire.MAGIC:
-            passed_over += 1
-            if passed_over > _MOST_GARBAGE:
-                raise UnreadableError(data.hex())
-            data = data[1:] + super().read(1)
-        return super().read(_HEADER_BYTES)
+def is_remote(spec: str) -> bool:
+    """Whether the workers of an execnet spec run where our files and processes are not."""
+    return spec.partition("//")[0].partition("=")[0] in {"ssh", "socket"}
 
 
 class Starting:
@@ -118,10 +70,17 @@ class Starting:
         self.gateway: Any = None
         self.channel: Any = None
         self.error: str | None = None
+        self.refusal: str | None = None  # why the other side is no place to run, and none will do
+        self.sources: Callable[[], Mapping[str, str]] | None = None  # of a remote one: see `remote.greet`
         self.on_process: Callable[[int], None] | None = None
         self._early: bytes | None = None
         self._doomed = False
         self._lock = threading.Lock()
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is on another machine."""
+        return self.sources is not None
 
     def tell(self, early: bytes) -> None:
         """The first message, as soon as the process can take it."""
@@ -139,6 +98,9 @@ class Starting:
             process = self.process
         if process is not None:
             _kill(process)
+        elif self.is_remote and self.gateway is not None:  # a socket
+            self.gateway._io.close_write()
+            self.gateway._io.close_read()
 
     def claimed(self, on_process: Callable[[int], None]) -> None:
         """``on_process`` is told the process id, now or as soon as there is one."""
@@ -151,10 +113,7 @@ class Starting:
     def boot(self, sys_path: list[str], number: int) -> None:
         """In a thread."""
         try:
-            self._connect(number, sys_path)
-            marked = isinstance(self.gateway._io, Pipes)
-            channel = self.gateway.remote_exec(_BOOTSTRAP.format(marked=marked))
-            channel.send(marshal.dumps(sys_path, 4))  # execnet takes no lone surrogates
+            channel = self._connected(number, sys_path)
             with self._lock:
                 if self._early is not None:
                     channel.send(self._early)
@@ -163,6 +122,24 @@ class Starting:
             self.error = f"could not be started: {type(exc).__name__}: {exc}"
         finally:
             self.ready.set()
+
+    def _connected(self, number: int, sys_path: list[str]) -> Any:
+        """The channel, with nothing said yet that is the run's own."""
+        if self.sources is not None:
+            from pytest_batchgate.workers import remote
+
+            self.gateway, process = remote.connect(self.spec, number)
+            self._born(process)
+            try:
+                return remote.greet(self.gateway, self.spec, self.sources())
+            except remote.RefusedError as exc:
+                self.refusal = str(exc)
+                raise
+        self._connect(number, sys_path)
+        marked = isinstance(self.gateway._io, Pipes)
+        channel = self.gateway.remote_exec(_BOOTSTRAP.format(marked=marked))
+        channel.send(marshal.dumps(sys_path, 4))  # execnet takes no lone surrogates
+        return channel
 
     def _connect(self, number: int, sys_path: list[str]) -> None:
         spec = execnet.XSpec(f"{self.spec}//id=worker-{number}")
@@ -212,11 +189,16 @@ class Gateways:
         self._sys_path = list(sys.path if sys_path is None else sys_path)
         self._count = 0
         self._waiting: dict[int, Starting] = {}
+        # What a worker on another machine must have as it is here; None: all are on this one.
+        self.sources: Callable[[], Mapping[str, str]] | None = None
 
     def boot(self, spec: str, marks: Sequence[str] = ()) -> Starting:
         """Start a process; returns at once.  ``marks``: NAME=VALUE entries of its environment."""
         self._count += 1
         starting = Starting(spec, marks)
+        if is_remote(spec):
+            assert self.sources is not None
+            starting.sources = self.sources
         threading.Thread(
             target=starting.boot,
             args=(self._sys_path, self._count),

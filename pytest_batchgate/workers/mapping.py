@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from pytest_batchgate.workers import wire
+from pytest_batchgate.workers.outbox import Outbox
 
 
 def shared(path: str, size: int) -> mmap.mmap:
@@ -60,3 +61,19 @@ class Standstill:
     def clear(self) -> None:
         if self._map is not None:
             wire.STANDSTILL.pack_into(self._map, 0, 0, 0, 0.0)
+
+
+class Announced:
+    """The same where nothing is shared, on another machine: the controller is told as each test begins."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    def mark(self, unit: int, index: int) -> None:
+        self._outbox.put_now(wire.RUNNING, unit, index, True)
+
+    def done(self) -> None:
+        """Its result is on the way."""
+
+    def clear(self) -> None:
+        self._outbox.put(wire.RUNNING, 0, 0, False)

@@ -14,9 +14,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import execnet
 
@@ -27,14 +26,19 @@ from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.environ import TRACE
 from pytest_batchgate.workers.gateway import Gateways, Starting
 from pytest_batchgate.workers.guard import Guard
-from pytest_batchgate.workers.mapping import read_standstill
+from pytest_batchgate.workers.handle import Handle
 from pytest_batchgate.workers.messages import SideMessage
 from pytest_batchgate.workers.reading import read
+
+if TYPE_CHECKING:  # few runs have workers on other machines
+    from pytest_batchgate.workers.line import Line
 
 # How long the last words of a dead worker may take to come out of its pipe.
 _LAST_WORDS_S = 0.5
 # How long a worker whose session is over may take to end, where that is waited for: handlers at exit.
 _LAST_STEPS_S = 3.0
+# How long ssh may take to end once it has nothing more to pass on.
+_LINE_CLOSES_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +49,6 @@ class Arrival:
     data: bytes | None
     reason: str = ""
     left: tuple[Leftover, ...] = ()  # what its tests left running, once it is gone
-
-
-@dataclass(eq=False)
-class Handle:
-    """One worker process and what is known of it here."""
-
-    id: WorkerId
-    name: str
-    starting: Starting
-    standstill: Path | None
-    units: dict[int, str] = field(default_factory=dict)
-    backlog: list[bytes] = field(default_factory=list)  # orders from before it was up
-    up: bool = False
-    listed: bool = False  # it knows the test files
-    ended: bool = False
-    lost: bool = False
-    doom: str | None = None  # why it was killed by us
-    marker: bytes | None = None  # what its tests leave running is looked for by this, once it is gone
-    leaving: bool = False  # it has ended, which is told when that has been done
-    pipe_closed: threading.Event = field(default_factory=threading.Event)
-    gone: threading.Event = field(default_factory=threading.Event)  # its process has ended
 
 
 class WorkerPool:
@@ -126,9 +109,11 @@ class WorkerPool:
             starting.tell(wire.encode([(wire.SETUP, dict(early))]))
         self._guard.start()
         starting.claimed(self._guard.add)  # its group, once it has called setsid
-        handle = Handle(worker, f"gw{slot}", starting, self._new_standstill(worker))
+        line = _line() if starting.is_remote else None
+        standstill = self._new_standstill(worker) if line is None else None
+        handle = Handle(worker, f"gw{slot}", starting, standstill, line=line)
         late["standstill"] = str(handle.standstill) if handle.standstill else None
-        if self.looks_after:
+        if self.looks_after and line is None:
             handle.marker = self._traces[slot].encode()
         self._handles[worker] = handle
         data = wire.encode([(wire.SETUP, late)])
@@ -154,6 +139,8 @@ class WorkerPool:
         starting = handle.starting
         starting.ready.wait()
         if starting.error is not None:
+            if starting.refusal is not None:  # a mistake of the user's: no other try would help
+                self._put(Arrival(handle.id, wire.encode([(wire.USAGE, starting.refusal)])))
             self._put(Arrival(handle.id, None, starting.error))
             return
         try:
@@ -170,11 +157,13 @@ class WorkerPool:
         left: tuple[Leftover, ...] = ()
         if process is None:
             handle.pipe_closed.wait()
-            reason = "lost its connection"
+            ended = "lost its connection" if handle.line is None else handle.line.ended(None)
+            reason = handle.doom or ended
         else:
             code = process.wait()
+            ended = _how_it_ended(code) if handle.line is None else handle.line.ended(code)
+            reason = handle.doom or ended
             handle.gone.set()
-            reason = handle.doom or _how_it_ended(code)
             self._guard.drop(process.pid)
             handle.pipe_closed.wait(_LAST_WORDS_S)
             if handle.marker is not None:
@@ -188,7 +177,8 @@ class WorkerPool:
             self._put(Arrival(handle.id, data))
             return
         handle.pipe_closed.set()
-        if handle.starting.process is not None and not handle.gone.wait(_LAST_WORDS_S):
+        patience_s = _LAST_WORDS_S if handle.line is None else _LINE_CLOSES_S
+        if handle.starting.process is not None and not handle.gone.wait(patience_s):
             # It lives, and can neither be heard nor told anything.
             handle.doom = handle.doom or "closed or garbled its connection"
             self._signal(handle, signal.SIGKILL)
@@ -232,6 +222,8 @@ class WorkerPool:
             return
         try:
             batch = wire.decode(arrival.data)
+            if handle.line is not None:
+                batch = [message for message in batch if not handle.line.is_for_us(message)]
             if self._masks:
                 from pytest_batchgate.workers.hiding import hide_in_batch
 
@@ -270,50 +262,39 @@ class WorkerPool:
         return [
             (handle.id, handle.starting.process.pid, file, index)
             for handle, (file, index, _) in self._records()
-            if handle.starting.process is not None
+            if handle.starting.process is not None and handle.line is None
         ]
 
     def processes(self) -> list[tuple[str, int, tuple[str, int, float] | None]]:
-        """All workers that are up: name, process id, and file, index, seconds of the test that one is in."""
+        """All workers here that are up: name, process id, and file, index, seconds of its test, if any."""
         at_work = {handle.id: record for handle, record in self._records()}
         up = [(handle, handle.starting.process) for handle in list(self._handles.values()) if handle.up]
         return [
             (handle.name, process.pid, at_work.get(handle.id))
             for handle, process in up
-            if process is not None and not handle.gone.is_set()
+            if process is not None and handle.line is None and not handle.gone.is_set()
         ]
 
     def _records(self) -> Iterator[tuple[Handle, tuple[str, int, float]]]:
         for handle in list(self._handles.values()):
-            record = None if handle.ended or handle.lost else self._record(handle)
+            record = None if handle.ended or handle.lost else handle.record()
             if record is not None and record[2] is not None:
                 yield handle, (record[0], record[1], record[2])
 
     def _running(self, handle: Handle) -> tuple[str, int] | None:
         """Which test a dead worker was in, or the last that it was in."""
-        record = self._record(handle)
+        record = handle.record()
         return None if record is None else record[:2]
-
-    def _record(self, handle: Handle) -> tuple[str, int, float | None] | None:
-        """File and index of the test that the worker says it is in, and for how many seconds.
-
-        None instead of seconds: it does not run any more.
-        """
-        if handle.standstill is None:
-            return None
-        try:
-            unit, index, began = read_standstill(handle.standstill)
-        except (OSError, ValueError):
-            return None
-        name = handle.units.get(unit)
-        return None if name is None else (name, index, max(0.0, wire.steady_s() - began) if began else None)
 
     # --- ending -----------------------------------------------------------------
 
     def _see_off(self, handle: Handle) -> None:
         """Its session is over; when its process is gone too, `_bring_up` looks for what it left."""
         handle.leaving = True
-        timer = threading.Timer(_LAST_STEPS_S, self._signal, (handle, signal.SIGKILL))
+        self._kill_in(handle, _LAST_STEPS_S)
+
+    def _kill_in(self, handle: Handle, wait_s: float) -> None:
+        timer = threading.Timer(wait_s, self._signal, (handle, signal.SIGKILL))
         timer.daemon = True
         timer.start()
 
@@ -334,6 +315,13 @@ class WorkerPool:
             return
         handle.doom = handle.doom or reason
         process = handle.starting.process
+        if handle.line is not None:
+            if handle.up and grace_s > 0 and first is signal.SIGINT:
+                self.send(worker, wire.INTERRUPT)
+                self._kill_in(handle, grace_s)
+            else:  # without a line to us it ends by itself, with all that it started
+                self._drop(handle)
+            return
         # Without a process here it cannot be signalled; where its fixtures are to go it ends by itself.
         if grace_s <= 0 or (process is None and (first is signal.SIGTERM or not handle.up)):
             self._drop(handle)
@@ -352,6 +340,8 @@ class WorkerPool:
     def _signal(self, handle: Handle, number: signal.Signals) -> None:
         process = handle.starting.process
         if process is None or process.poll() is not None:
+            if handle.line is not None:
+                handle.starting.kill()
             return
         with contextlib.suppress(OSError):
             # It leads its own group once it has called setsid; until then it has no children.
@@ -375,6 +365,12 @@ class WorkerPool:
             if handle.standstill is not None:
                 handle.standstill.unlink(missing_ok=True)
         self._handles.clear()
+
+
+def _line() -> Line:
+    from pytest_batchgate.workers.line import Line
+
+    return Line()
 
 
 def _end(pid: int, first: signal.Signals, grace_s: float) -> None:

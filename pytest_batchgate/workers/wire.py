@@ -48,6 +48,7 @@ INTERNAL: Final = "I"  # (text,)
 USAGE: Final = "E"  # (text,)
 EXIT: Final = "X"  # (reason, returncode | None): pytest.exit, KeyboardInterrupt
 SHOULDSTOP: Final = "S"  # (kind, reason)
+RUNNING: Final = "B"  # (unit, index, whether it runs): of a worker elsewhere, which shares no mapping with us
 ENDED: Final = "F"  # (workeroutput,)
 
 # controller -> worker
@@ -58,6 +59,7 @@ RELEASE: Final = "release"  # (unit, count | None)
 PARK: Final = "park"
 FINISH: Final = "finish"
 HALT: Final = "halt"
+INTERRUPT: Final = "interrupt"  # as by Ctrl-C, for a worker that no signal of ours reaches
 
 SUBTESTS: Final = "$batchgate_subtests"  # of a call's report: how many of its subtests failed
 SHOWN: Final = "$batchgate_shown"  # a key of serialized reports whose text is a thing that shows itself

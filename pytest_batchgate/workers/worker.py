@@ -83,7 +83,8 @@ def import_pytest() -> None:
 
 def _prepare(early: dict[str, Any]) -> pytest.Config:
     global preparing  # noqa: PLW0603 (there is one session per process)
-    sys.path[:] = early["sys_path"]
+    if early["sys_path"] is not None:  # on another machine it has its own
+        sys.path[:] = early["sys_path"]
     os.chdir(early["cwd"])
     for name in early["unset"]:
         os.environ.pop(name, None)
@@ -172,6 +173,8 @@ class WorkerSession:
                 self.backlog.add(WorkUnit(unit, file, wanted=wanted, attempts=tried))
             elif kind == wire.RELEASE:
                 self.backlog.release(*rest)
+            elif kind == wire.INTERRUPT:
+                os.kill(os.getpid(), signal.SIGINT)
             elif kind in {wire.PARK, wire.FINISH, wire.HALT}:
                 self.backlog.order(**{kind: True})
 

@@ -18,7 +18,7 @@ import pytest
 from pytest_batchgate.core.agreed import IN_COLLECTION
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.backlog import Backlog, Job, WorkUnit
-from pytest_batchgate.workers.mapping import Standstill
+from pytest_batchgate.workers.mapping import Announced, Standstill
 from pytest_batchgate.workers.outbox import Outbox
 from pytest_batchgate.workers.worker_collect import FileCollector, Gathered, freeze, locations, serialized
 
@@ -79,7 +79,9 @@ class TestRunner:
         self.retries: dict[int, tuple[int, str | None]] = setup["retries"]
         self.attempt = 0
         self.manage_gc: bool = setup["manage_gc"]
-        self.standstill = Standstill(setup["standstill"])
+        self.standstill: Standstill | Announced = Standstill(setup["standstill"])
+        if setup["announce"]:
+            self.standstill = Announced(outbox)
         self.reports: list[pytest.TestReport] = []
         self.last: Taken | None = None
         self.misfit = False  # fixtures stand for a test that was taken back

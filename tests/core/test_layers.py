@@ -21,7 +21,7 @@ TOP = frozenset({"plugin", "cli", "commands", "doctor", "__main__"})
 
 # Which modules may import what is not ours, by prefix of the module's name.
 KEEPERS = {
-    "execnet": ("workers.pool", "workers.gateway"),
+    "execnet": ("workers.pool", "workers.gateway", "workers.pipes", "workers.remote"),
     "psutil": ("workers.process", "workers.services", "doctor"),
     "junitparser": ("report.junit",),
     "rich": ("report.painter",),

@@ -137,6 +137,9 @@ def test_what_is_no_parse_is_a_note(config: pytest.Config, parsed: Any) -> None:
 # --- workers ------------------------------------------------------------------------
 
 
+SSH = "ssh=user@host//python=python3.12//chdir=/srv/repo"
+
+
 def test_the_first_plugin_with_worker_specs_is_heard(config: pytest.Config) -> None:
     register(config, "later", worker_spec=lambda: "7*popen")
     register(config, "first", worker_spec=lambda config: ("2*popen", "popen//python=python3"))
@@ -150,8 +153,8 @@ def test_the_first_plugin_with_worker_specs_is_heard(config: pytest.Config) -> N
         (3, "it must give a worker spec or a list of them, not int"),
         ([], "it must give a worker spec or a list of them, not an empty list"),
         (["popen", 2], "it must give a worker spec or a list of them, not a list of int and str"),
-        ("fork", "'fork' is no worker spec. Use popen or 4*popen//python=PATH"),
-        ("ssh=host", "--batch-tx=ssh=host is not supported yet. Remove it for now"),
+        ("fork", "'fork' is no worker spec. Use popen, 4*popen//python=PATH or ssh=HOST//chdir=PATH"),
+        ("ssh=host", f"'ssh=host' has no chdir. Say where the repository is there, as in {SSH}"),
     ],
 )
 def test_specs_that_do_not_fit_are_told(config: pytest.Config, given: Any, message: str) -> None:

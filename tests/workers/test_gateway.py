@@ -14,7 +14,8 @@ import pytest
 from execnet.gateway_base import Message
 
 from pytest_batchgate.workers import wire
-from pytest_batchgate.workers.gateway import _MOST_GARBAGE, Pipes, UnreadableError, _local_argv
+from pytest_batchgate.workers.gateway import _local_argv
+from pytest_batchgate.workers.pipes import _MOST_GARBAGE, Pipes, UnreadableError
 
 # A process at the other end that says what it is given: code that writes to standard output.
 WRITES = "import sys; sys.stdout.buffer.write({data!r} + bytes({zeros}))"
