@@ -20,11 +20,9 @@ from pytest_batchgate.errors import BatchGateError
 _COMMANDS = {
     "monitor": "follow a run from another terminal",
     "logs": "show the logs of gates, and what tests that failed have said",
+    "stats": "what earlier runs took, which tests are flaky, what has changed",
     "merge": "join the reports of shards, and judge the whole",
     "doctor": "look at versions, configuration, tools and limits, and say what to do",
-}
-_LATER = {
-    "stats": "what earlier runs took",
 }
 
 
@@ -39,18 +37,12 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code.  A mistake in the arguments raises SystemExit, as in argparse."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words and words[0] in _LATER:  # whatever follows is of a command that is not there yet
-        sys.stderr.write(f"batchgate {words[0]}: error: `batchgate {words[0]}` is not supported yet\n")
-        return EXIT_USAGE
     name = words[0] if words and words[0] in _COMMANDS else None
     command = importlib.import_module(f"pytest_batchgate.commands.{name}") if name else None
     parser = _Parser(prog="batchgate", description="Works on what `pytest --batch-gates` leaves behind.")
     parser.add_argument("--version", action="version", version=f"pytest-batchgate {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for known, text in {
-        **_COMMANDS,
-        **{later: f"{text} (not yet)" for later, text in _LATER.items()},
-    }.items():
+    for known, text in _COMMANDS.items():
         added = commands.add_parser(known, help=text)
         if command is not None and known == name:
             command.declare(added)

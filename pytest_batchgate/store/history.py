@@ -6,7 +6,8 @@ with it ever reaches the run: a damaged or foreign file is set aside, anything e
 switches the history off, and one sentence in `History.warnings` says so.
 
 What is kept, and how much of it: the newest 50 runs with their gates, a moving mean per
-file (the newest 20,000), and each test that failed or was slow (the newest 200,000).
+file (the newest 20,000), and each test that failed or was slow (the newest 200,000).  Of each kept run
+also which tests failed (at most 2,000), and its 200 slowest.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pytest_batchgate.core.model import Estimates
 from pytest_batchgate.store import rows, schema
 from pytest_batchgate.store.files import locked, set_aside
-from pytest_batchgate.store.record import GateSample, RunRecord, TimedTest
+from pytest_batchgate.store.record import GateSample, NotedTest, PastRun, RunRecord, TimedTest
 
 if TYPE_CHECKING:
     import sqlite3  # at run time only when there is something to ask: it takes 4 ms
@@ -72,6 +73,14 @@ class History:
     def gate_samples(self) -> tuple[GateSample, ...]:
         """Every gate of every run that is kept, oldest run first."""
         return self._ask(rows.read_gates) or ()
+
+    def runs(self) -> tuple[PastRun, ...]:
+        """Every run that is kept, oldest first."""
+        return self._ask(rows.read_runs) or ()
+
+    def noted_tests(self) -> tuple[NotedTest, ...]:
+        """Tests of these runs that failed, were tried again or were among the slowest, oldest run first."""
+        return self._ask(rows.read_noted) or ()
 
     def record(self, run: RunRecord) -> bool:
         """Write a run down in one transaction; False if that was not possible."""

@@ -28,6 +28,31 @@ class TimedTest(NamedTuple):
     outcome: str
 
 
+class NotedTest(NamedTuple):
+    """One test in one run: it failed, was tried again, or was among the slowest."""
+
+    file: str
+    nodeid: str
+    gate: str  # empty where none took it
+    outcome: str
+    duration_s: float
+    retries: int
+    run: int = 0  # number of the run in the history; given when it is read
+
+
+class PastRun(NamedTuple):
+    """A run that the history keeps.  ``run`` is its number there, which rises."""
+
+    run: int
+    run_id: str
+    started_unix_s: float
+    wall_s: float
+    workers: int
+    verdict: str
+    exit_code: int
+    narrowed: bool
+
+
 class GateSample(NamedTuple):
     """One gate in one run, for statistics."""
 
@@ -57,4 +82,5 @@ class RunRecord:
     result: RunResult
     files: Mapping[str, FileSample] = field(default_factory=dict)
     tests: Sequence[TimedTest] = ()
+    noted: Sequence[NotedTest] = ()
     narrowed: bool = False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_batchgate.core.events import GateReport
 from pytest_batchgate.core.model import Estimates
 from pytest_batchgate.store import schema
-from pytest_batchgate.store.record import GateSample, RunRecord, TimedTest
+from pytest_batchgate.store.record import GateSample, NotedTest, PastRun, RunRecord, TimedTest
 
 if TYPE_CHECKING:
     import sqlite3  # History imports it when there is something to ask
@@ -42,12 +42,36 @@ def insert(db: sqlite3.Connection, run: RunRecord) -> None:
         db,
         schema.UPSERT_TEST,
         [
-            (test.file, test.nodeid.removeprefix(test.file), _seconds(test.duration_s), test.outcome, number)
+            (test.file, _short(test.nodeid, test.file), _seconds(test.duration_s), test.outcome, number)
             for test in run.tests
             if len(test.nodeid) <= _LONGEST_NAME
         ],
     )
+    _many(
+        db,
+        schema.INSERT_NOTED,
+        [
+            (
+                number,
+                test.file,
+                _short(test.nodeid, test.file),
+                *test[2:4],
+                _seconds(test.duration_s),
+                test.retries,
+            )
+            for test in run.noted
+            if len(test.nodeid) <= _LONGEST_NAME
+        ],
+    )
     db.execute(schema.FORGET_TESTS, {"run": number})
+
+
+def _short(nodeid: str, file: str) -> str:
+    return nodeid.removeprefix(file)
+
+
+def _nodeid(file: str, name: str) -> str:
+    return file + name if name.startswith("::") else name
 
 
 def _gate_row(run: int | None, gate: GateReport) -> tuple[object, ...]:
@@ -85,7 +109,8 @@ def _encodable(value: object) -> object:
 
 def prune(db: sqlite3.Connection) -> None:
     db.execute("DELETE FROM runs WHERE run <= (SELECT max(run) FROM runs) - ?", (KEPT_RUNS,))
-    db.execute("DELETE FROM gates WHERE run < (SELECT min(run) FROM runs)")
+    for table in ("gates", "noted"):
+        db.execute(f"DELETE FROM {table} WHERE run < (SELECT min(run) FROM runs)")  # noqa: S608  # nosec B608 (our own names)
     for table, key, kept in (("files", "file", KEPT_FILES), ("tests", "file, name", KEPT_TESTS)):
         (rows,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608  # nosec B608 (our own names)
         if rows > kept:
@@ -134,7 +159,7 @@ def read_slowest(db: sqlite3.Connection, limit: int) -> tuple[TimedTest, ...]:
         "SELECT file, name, duration_s, outcome FROM tests ORDER BY duration_s DESC LIMIT ?", (limit,)
     )
     return tuple(
-        TimedTest(file, file + name if name.startswith("::") else name, float(duration_s), outcome)
+        TimedTest(file, _nodeid(file, name), float(duration_s), outcome)
         for file, name, duration_s, outcome in rows
     )
 
@@ -145,3 +170,18 @@ def read_gates(db: sqlite3.Connection) -> tuple[GateSample, ...]:
         " attempts, tests FROM gates JOIN runs USING (run) ORDER BY run, gate"
     )
     return tuple(GateSample(*row) for row in rows)
+
+
+def read_runs(db: sqlite3.Connection) -> tuple[PastRun, ...]:
+    rows = db.execute(
+        "SELECT run, run_id, started_unix_s, wall_s, workers, verdict, exit_code, narrowed"
+        " FROM runs ORDER BY run"
+    )
+    return tuple(PastRun(*row)._replace(narrowed=bool(row[7])) for row in rows)
+
+
+def read_noted(db: sqlite3.Connection) -> tuple[NotedTest, ...]:
+    rows = db.execute(
+        "SELECT file, name, gate, outcome, duration_s, retries, run FROM noted ORDER BY run, file, name"
+    )
+    return tuple(NotedTest(file, _nodeid(file, name), *rest) for file, name, *rest in rows)

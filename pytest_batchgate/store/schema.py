@@ -52,12 +52,27 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (file, name)
         ) WITHOUT ROWID""",
     ),
+    (
+        # What is worth comparing runs by: tests that failed or were tried again, and the slowest.
+        """CREATE TABLE noted (
+            run INTEGER NOT NULL,
+            file TEXT NOT NULL,
+            name TEXT NOT NULL,
+            gate TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            duration_s REAL NOT NULL,
+            retries INTEGER NOT NULL,
+            PRIMARY KEY (run, file, name)
+        ) WITHOUT ROWID""",
+    ),
 )
 
 INSERT_RUN = """INSERT INTO runs (run_id, started_unix_s, wall_s, workers, verdict, exit_code, narrowed)
     VALUES (?, ?, ?, ?, ?, ?, ?)"""
 
 INSERT_GATE = "INSERT OR REPLACE INTO gates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+INSERT_NOTED = "INSERT OR REPLACE INTO noted VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 # A sample that is not trusted (part of the file, or with failures) never displaces one that is.
 UPSERT_FILE = """INSERT INTO files (file, tests, work_s, collect_s, trusted, run) VALUES (?, ?, ?, ?, ?, ?)

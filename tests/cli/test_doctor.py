@@ -138,7 +138,7 @@ def test_problems_are_told_to_programs_too(tmp_path: Path) -> None:
         ([], "COMMAND"),
         (["docter"], "invalid choice"),
         (["doctor", "--no-such"], "unrecognized arguments"),
-        (["stats"], "`batchgate stats` is not supported yet"),
+        (["stats", "--limit", "0"], "invalid _count value"),
         (["merge"], "DIR"),
         (["merge", "/no/such", "/either"], "/no/such: there is no report of a shard (No such file"),
         (["doctor", "--rootdir", "/no/such/folder"], "there is no folder"),
