@@ -72,10 +72,10 @@ def rows(text: Iterator[str]) -> Iterator[Row]:
     edges: list[int] = []  # where columns begin; empty in Markdown
     for line in text:
         if line.startswith("--- | ---"):
-            names, edges = _cells(heading), []
+            names, edges = _headings(_cells(heading)), []
         elif _RULER.match(line) and heading.startswith("Name "):
             edges = [match.start() for match in re.finditer(r"-+", line)]
-            names = _sliced(heading, edges)
+            names = _headings(_sliced(heading, edges))
         elif not line or line.startswith("Name "):
             names = []
         elif names:
@@ -83,6 +83,11 @@ def rows(text: Iterator[str]) -> Iterator[Row]:
             if len(cells) == len(names) and cells[0]:
                 yield dict(zip(names, cells, strict=True))
         heading = line
+
+
+def _headings(cells: list[str]) -> list[str]:
+    """None of a table that is not pip-audit's."""
+    return cells if cells[0] == "Name" else []
 
 
 def _cells(line: str) -> list[str]:

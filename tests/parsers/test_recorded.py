@@ -104,6 +104,19 @@ def test_pip_audit_of_an_environment_is_judged_by_pip_audit_itself() -> None:
         assert parse(output).verdict == wanted
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "Gate | ID\n--- | ---\nunit | 7\n",
+        "Name and more | Skip Reason\n--- | ---\na | b\n",
+        "Name ID\n-- ---\na b\n",
+    ],
+)
+def test_tables_of_others_are_none_of_pip_audits(table: str) -> None:
+    parsed = parse(given(table, "pip-audit", returncode=1))
+    assert (parsed.findings, parsed.note) == ((), None)
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if "skipped" not in name])
 def test_output_around_and_before_changes_nothing(name: str) -> None:
     """Warnings of interpreters, banners of shells, progress."""
