@@ -30,6 +30,7 @@ from benchmarks.prepare import DEFAULT_WORK, Prepared, PrepareError, prepare
 from benchmarks.projects import MICRO, REAL, Project
 from benchmarks.reporting import measure_reports
 from benchmarks.rows import Table
+from benchmarks.sharded import check_shards
 from benchmarks.suites import measure_tests
 from benchmarks.waiting import measure_waiting
 
@@ -56,7 +57,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", metavar="PROJECT", help=f"of {', '.join(names)}; repeatable"
     )
-    parser.add_argument("--section", action="append", choices=SECTIONS, help="repeatable; all by default")
+    parser.add_argument(
+        "--section", action="append", choices=(*SECTIONS, "shards"), help="repeatable; all by default"
+    )
     parser.add_argument(
         "--beside",
         action="append",
@@ -102,7 +105,7 @@ def _outcomes(options: argparse.Namespace) -> int:
         prepared = _ready(project, options)
         if not prepared.has_ours:
             raise PrepareError(f"pytest_batchgate cannot be imported in {prepared.python}")
-        checks = {"tests": check_outcomes, "gates": check_gates}
+        checks = {"tests": check_outcomes, "gates": check_gates, "shards": check_shards}
         chosen = [check for name, check in checks.items() if name in (options.section or checks)]
         verdicts += [check(prepared, quick=options.quick) for check in chosen]
     return 0 if all(verdicts) else 1

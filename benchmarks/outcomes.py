@@ -32,15 +32,15 @@ def check_outcomes(prepared: Prepared, *, quick: bool = False) -> bool:
         (slow, left_out),
     ]
     with ThreadPoolExecutor(max_workers=2) as pool:
-        expecting = pool.submit(_run, prepared, reference)
-        doing = [pool.submit(_run, prepared, contender) for contender, _ in contenders]
+        expecting = pool.submit(run_contender, prepared, reference)
+        doing = [pool.submit(run_contender, prepared, contender) for contender, _ in contenders]
     expected = expecting.result()
     good = True
     for (contender, without), done in zip(contenders, (each.result() for each in doing), strict=True):
         lines = _differences(prepared, reference, contender, expected, done, without)
         counts = dict(outcome_of(done).counts)
         print(f"{prepared.project.name}, {contender.name}: {_verdict(lines, counts)} ({done.wall_s:.1f} s)")
-        _show(lines, done)
+        show(lines, done)
         good = good and not lines
     return good
 
@@ -49,15 +49,15 @@ def check_gates(prepared: Prepared, *, quick: bool = False) -> bool:  # noqa: AR
     """All four gates in one command, each of which must pass (racy tests left out); True when they do."""
     left_out = [f"--deselect={pattern.removesuffix('*')}" for pattern in prepared.project.racy]
     argv = ours_argv(prepared, "outcomes-gates", gates_config(prepared), *left_out)
-    done = _run(prepared, Contender(name="all gates", argv=argv, cwd=prepared.source))
+    done = run_contender(prepared, Contender(name="all gates", argv=argv, cwd=prepared.source))
     lines = [] if done.exit_code == 0 else [f"exit code {done.exit_code}"]
     lines += [f"{gate} is not in the output" for gate in prepared.project.tools if gate not in done.output]
     print(f"{prepared.project.name}, all gates: {'; '.join(lines) or 'passed'} ({done.wall_s:.1f} s)")
-    _show(lines, done)
+    show(lines, done)
     return not lines
 
 
-def _run(prepared: Prepared, contender: Contender) -> Run:
+def run_contender(prepared: Prepared, contender: Contender) -> Run:
     argv = list(contender.argv)
     if contender.junit_by:
         path = junit_path(contender, prepared.work)
@@ -93,7 +93,7 @@ def _verdict(lines: Sequence[str], counts: dict[str, int]) -> str:
     return f"{len(lines)} differences from pytest" if lines else f"equal to pytest, case by case: {summary}"
 
 
-def _show(lines: Sequence[str], done: Run) -> None:
+def show(lines: Sequence[str], done: Run) -> None:
     for line in lines[:SHOWN]:
         print(f"  {line}")
     if lines:

@@ -16,6 +16,8 @@ from pytest_batchgate.plugin.share import OPTION
 from pytest_batchgate.store.git import ask_git
 
 _GIT_S = 30.0
+# What each machine may have of its own, paths and the like.
+_OWN = (OPTION, "the rootdir", "-o", "-c")
 
 
 def about(launch: Launch, config: pytest.Config, *, source: str) -> dict[str, object]:
@@ -26,7 +28,7 @@ def about(launch: Launch, config: pytest.Config, *, source: str) -> dict[str, ob
     share = launch.share
     assert share is not None
     settings = configuration_of(launch, config)
-    for name in (OPTION, "the rootdir"):  # each machine's own
+    for name in _OWN:
         settings.pop(name, None)
     return {
         "index": share.index,
