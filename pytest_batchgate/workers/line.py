@@ -22,6 +22,7 @@ class Line:
 
     def __init__(self) -> None:
         self._told: tuple[int, int, float | None] | None = None
+        self._is_lost = False
 
     def is_for_us(self, message: wire.Message) -> bool:
         """Whether it is news of what the worker runs now, which concerns nobody else."""
@@ -33,7 +34,7 @@ class Line:
 
     def record(self, units: Mapping[int, str]) -> tuple[str, int, float | None] | None:
         """As `WorkerPool._record`."""
-        if self._told is None:
+        if self._told is None or self._is_lost:
             return None
         unit, index, since = self._told
         name = units.get(unit)
@@ -42,7 +43,8 @@ class Line:
     def ended(self, code: int | None) -> str:
         """In words.  ``code``: of ssh, the worker's own, or 128 and a signal; None for a socket."""
         if code is None or code < 0 or code == _SSH_FAILED:
-            self._told = None  # nobody knows what became of it: no test is to blame
+            # Nobody knows what became of it: no test is to blame, also if its last words are read after this.
+            self._is_lost = True
             return LOST
         if code > 128:
             with contextlib.suppress(ValueError):

@@ -77,6 +77,8 @@ def test_a_line_tells_a_crash_from_a_cut() -> None:
         line.is_for_us((wire.RUNNING, 7, 3, True))
         assert line.ended(code) == LOST
         assert line.record(units) is None
+        line.is_for_us((wire.RUNNING, 7, 4, True))
+        assert line.record(units) is None, "what was under way is read after the end is known"
 
 
 @pytest.mark.parametrize("git", [True, False])
