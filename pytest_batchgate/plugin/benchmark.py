@@ -162,7 +162,9 @@ class Benchmark:
         self.subjects = subjects
         self.report_dir = report_dir
         self.levels = self.options.workers(launch.slots)
-        self.children = Children(Path(config.invocation_params.dir), run_id=launch.run_id)
+        self.children = Children(
+            Path(config.invocation_params.dir), run_id=launch.run_id, scratch=folder.absolute()
+        )
         self.gauge = Gauge()
         self.view = BenchView(config)
         self._began = time.monotonic()

@@ -36,12 +36,15 @@ class Interrupted(Exception):  # noqa: N818 (as pytest's own)
 
 
 class Children:
-    """Starts runs in ``folder``.  ``run_id`` marks every process that belongs to one of them."""
+    """Starts runs in ``folder``.  ``run_id`` marks every process that belongs to one of them.
 
-    def __init__(self, folder: Path, *, run_id: str) -> None:
+    ``scratch`` (``batchgate-*``) is for files of theirs: should this process be killed, it is removed.
+    """
+
+    def __init__(self, folder: Path, *, run_id: str, scratch: Path) -> None:
         self._folder = folder
         self._sys_path = json.dumps([str(entry) for entry in sys.path])
-        self._guard = Guard(run_marker(run_id))
+        self._guard = Guard(run_marker(run_id), scratch)
         env = {name: value for name, value in os.environ.items() if not is_hidden(name)}
         self._env = {**env, TRACE: worker_trace(env, run_id=run_id, slot=0)}
         self._child: subprocess.Popen[bytes] | None = None

@@ -78,7 +78,9 @@ class Verification:
         self.launch = launch
         self.folder = folder
         self.began = time.monotonic()
-        self.children = Children(Path(config.invocation_params.dir), run_id=launch.run_id)
+        self.children = Children(
+            Path(config.invocation_params.dir), run_id=launch.run_id, scratch=folder.absolute()
+        )
         self.view = VerdictView(config)
         self.gates = tuple(str(gate.name) for gate in launch.plan.gates if isinstance(gate.work, Tests))
         self.workers = max(2, launch.slots)

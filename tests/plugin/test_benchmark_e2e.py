@@ -238,3 +238,19 @@ def test_an_interrupt_ends_the_run_that_goes_on(tmp_path: Path) -> None:
     assert "benchmark: interrupted by SIGINT: not all was measured (exit code 2)" in result.out
     assert list((tmp_path / "out").iterdir()) == []
     until(lambda: not leftovers(tmp_path))
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("what", ["--batch-benchmark=1", "--batch-verify"])
+def test_one_that_is_killed_leaves_nothing_behind(tmp_path: Path, what: str) -> None:
+    """Neither a process nor a folder: those of the run that goes on, and the one for all of its runs."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    repo = Repo(tmp_path, "gates: {unit: {tests: true}}")
+    repo.write("test_a.py", "import time, tool\ndef test_a():\n    tool.note('begun')\n    time.sleep(600)\n")
+    process = repo.start(what, TMPDIR=str(folder))
+    until((tmp_path / "notes").exists)
+    assert any(folder.glob("batchgate-*"))
+    process.kill()
+    repo.finish(process)
+    until(lambda: not leftovers(tmp_path) and not any(folder.glob("batchgate-*")))
