@@ -59,7 +59,7 @@ def bounds(shape: Shape, workers: int, wall_s: float) -> Bounds:
 def improvements(
     shape: Shape, workers: int, *, cpu_s: float, cpus: int, cacheable: frozenset[str] | None = None
 ) -> tuple[Improvement, ...]:
-    """The best first.  ``cpu_s``: used in turn, of which ``cpus`` can do no more than ``cpus`` at a time.
+    """The best first.  ``cpu_s``: that the run needs, of which ``cpus`` do no more at a time.
 
     ``cacheable``: the gates a cache could spare; None: every command.
     """

@@ -44,6 +44,13 @@ def best_level(told: Told) -> Told:
 
 
 def _speed(told: Told, best: Told, alone: Told) -> str:
+    if len(told["levels"]) == 1:
+        return f"in turn takes {duration(alone['wall_s'])}; with more workers nothing was measured"
+    if told["rounds"] == 1 and best["workers"] != IN_TURN:
+        return (
+            f"{how(best['workers'])} took {duration(best['wall_s'])}, in turn {duration(alone['wall_s'])}: "
+            "one round cannot tell how much of that is chance"
+        )
     if best["workers"] == IN_TURN:
         if any(level["beside_in_turn"] == "unclear" for level in told["levels"]):
             return "too noisy to tell whether more workers are faster than in turn"

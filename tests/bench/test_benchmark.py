@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -37,6 +38,12 @@ def test_the_document_has_what_the_interface_names_and_is_valid() -> None:
     assert found["variants"][0]["beside_first"]["4"] == {"wall_ratio": 1.0, "answer": "same"}
     assert found["bounds"]["path"] == ("build", "unit")
     assert found["projection"]["cpu_floor_s"] == 1.5 / 2
+
+
+def test_no_floor_is_claimed_that_a_level_has_gone_below() -> None:
+    """The first run fills caches: with one round in turn the CPU time of that counts."""
+    cold, warm = replace(run(5.0), cpu_s=8.0), replace(run(2.0, 2), cpu_s=3.0)
+    assert told({1: [cold], 2: [warm]})["projection"]["cpu_floor_s"] == 3.0 / 2
 
 
 @pytest.mark.parametrize(

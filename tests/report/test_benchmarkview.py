@@ -129,6 +129,9 @@ def test_where_nothing_is_gained_nothing_is_claimed() -> None:
     assert "nothing was faster than in turn (8.0s)" in verdict(told(level(1, 8.0), level(2, 8.1)))
     unclear = told(level(1, 8.0), level(2, 8.1, beside_in_turn="unclear"))
     assert "too noisy to tell whether more workers are faster than in turn" in verdict(unclear)
+    once = verdict(told(rounds=1))
+    assert "2 workers took 4.0s, in turn 8.0s: one round cannot tell how much of that is chance" in once
+    assert "in turn takes 8.0s; with more workers nothing was measured" in verdict(told(level(1, 8.0)))
     same = told(level(1, 8.0), level(2, 7.9, beside_in_turn="same"))
     assert "as fast on 2 workers as in turn (8.0s)" in verdict(same)
 
