@@ -220,7 +220,7 @@ class HtmlReport:
         schedule = result.schedule
         about = [duration(result.wall_s), plural(result.workers, "worker"), f"exit code {result.exit_code}"]
         if result.stop_reason:
-            about.append(f"stopped by {clean(result.stop_reason, _LINE)[0]}")
+            about.append(f"stopped: {clean(result.stop_reason, _LINE)[0]}")
         return {
             "document": DOCUMENT,
             "run_id": harmless(self._run_id),

@@ -132,7 +132,7 @@ def _verdict(result: RunResult) -> str:
     line = f"## {title}: {because(result, code)}"
     about = [duration(result.wall_s), plural(result.workers, "worker"), f"exit code {result.exit_code}"]
     if result.stop_reason:
-        about.append(f"stopped by {code(result.stop_reason)}")
+        about.append(f"stopped: {code(result.stop_reason)}")
     return f"{line}\n\n{', '.join(about)}"
 
 

@@ -84,6 +84,7 @@ def test_what_the_page_shows(chrome: Browser, pages: Any) -> None:
         "needs lint, which failed",
         "passed on attempt 2",
         "Files that could not be collected",
+        "at 2.00 s · gw0 was lost: killed by SIGSEGV",
     ):
         assert word in shown, word
     assert chrome.run("return [...document.querySelectorAll('section')].map(each => each.id)") == [

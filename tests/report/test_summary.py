@@ -119,8 +119,11 @@ def test_the_chart_holds_in_any_run() -> None:
     ]
     events: list[Event] = [
         RunStarted(0.0, tuple(command(gate.name) for gate in gates), 1),
-        RunFinished(3.0, result(*gates, verdict="failed", path=["section"])),
+        RunFinished(
+            3.0, result(*gates, verdict="failed", path=["section"], stop_reason="stopping after 1 failures")
+        ),
     ]
+    assert "exit code 0, stopped: <code>stopping after 1 failures</code>" in written(events)
     chart = written(events).partition("```mermaid\n")[2].partition("```")[0]
     assert chart.splitlines() == [
         "gantt",

@@ -83,9 +83,20 @@ function timelineSection() {
     parts: [made.parts, legend(["fill-test", "tests"], ["fill-command", "commands"], ["fill-collect", "collecting"],
       tests.counts.failed + tests.counts.error || run.gates.some((gate) => !gate.good) ? ["fill-bad", "failed"] : null,
       run.earlier.length ? ["fill-again", "tried again"] : null,
-      ["hatched", "idle"], critical.size ? ["fill-path", "critical path"] : null)],
+      ["hatched", "idle"], critical.size ? ["fill-path", "critical path"] : null), moments()],
     redraw: made.redraw,
   };
+}
+
+// When a worker was lost, or a service was ready: the drawing shows where, this says what.
+function moments() {
+  if (!run.marks.length) return null;
+  const list = el("ul", { class: "card notices more", id: "moments" });
+  const portions = inPortions(list, run.marks.length, 20, (index) => {
+    const [, at, text] = run.marks[index];
+    return el("li", null, el("b", null, `at ${duration(at / 1e6)}`), ` · ${text}`);
+  });
+  return [list, portions.button];
 }
 
 function slowestSection() {
