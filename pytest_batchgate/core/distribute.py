@@ -139,15 +139,20 @@ def find_file(state: RunState, worker: WorkerRun, claims: list[int]) -> Choice |
     for file in reversed(worker.realm.queue):
         if file.collector is not None:
             continue
-        mine = [claim for claim in file.claimants if claim in claims]
-        if not mine and not _collect_anyway(state, file):
+        if not may_collect(state, file, claims):
             continue
+        mine = [claim for claim in file.claimants if claim in claims]
         priority = max((_priority(state, claim) for claim in mine), default=-101)
         if best is None or priority > best[0]:
             best = (priority, file, None)
         if priority == level:
             break
     return best
+
+
+def may_collect(state: RunState, file: FileRun, claims: list[int]) -> bool:
+    """Whether the file would be given to a worker for which another file of these gates is of use."""
+    return any(claim in claims for claim in file.claimants) or _collect_anyway(state, file)
 
 
 def _collect_anyway(state: RunState, file: FileRun) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_batchgate.core.constraints import ALONE
-from pytest_batchgate.core.distribute import may_work_on
+from pytest_batchgate.core.distribute import claims_to_collect, may_collect, may_work_on, open_claims
 from pytest_batchgate.core.gating import allowance
 from pytest_batchgate.core.ledger import Realm
 from pytest_batchgate.core.protocol import ReleaseTests
@@ -42,9 +42,11 @@ def _loot(state: RunState, thief: WorkerRun, victim: WorkerRun) -> tuple[Unit, i
     ahead_s = victim.rest_s() + silent_s
     for unit in reversed(units[1:]):
         ahead_s -= unit.rest_s()
-        useful = not unit.gates or any(may_work_on(state, thief, claim) for claim in unit.gates)
-        if unit.collecting and useful and unit.barren < 0 and ahead_s >= WORTH_STEALING_S:
-            return unit, None  # nobody has collected it yet: nothing is paid twice
+        if unit.collecting and unit.barren < 0 and ahead_s >= WORTH_STEALING_S:
+            # What the thief could not be given would go back to its victim, again and again.
+            claims = claims_to_collect(state, thief, open_claims(state, thief))
+            if may_collect(state, unit.file, claims):
+                return unit, None  # nobody has collected it yet: nothing is paid twice
     for unit in reversed(units):
         if not _may_share(state, thief, unit):
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from simworld import SimCommand
 from stories import case, command, file, play, story, suite
 
+from pytest_batchgate.core.carry import Carried, PastTest
 from pytest_batchgate.core.dispatch import Dispatcher
 from pytest_batchgate.core.model import Config
 from pytest_batchgate.core.plan import build_plan
@@ -109,6 +110,17 @@ def test_max_workers_of_one_keeps_all_of_a_gate_on_one_worker_at_a_time() -> Non
         "4 gw0 ran i/b.py::b2: passed",
         "4 gw0 ended",
     ]
+
+
+def test_a_file_that_the_thief_could_not_be_given_is_left_where_it_is() -> None:
+    """Of i/b.py only b2 has to run, in gw0 behind i/a.py; gw1 has run u/c.py and looks on."""
+    gates = [suite("unit", paths=["u"]), suite("it", paths=["i"], max_workers=1)]
+    files = [file("i/a.py", "a1", "a2", "a3"), file("i/b.py", "b1", "b2"), file("u/c.py", "c1", "c2")]
+    past = {"i/b.py": {"i/b.py::b1": PastTest("it", "passed", 1.0)}}
+    carried = Carried(commands={}, gates=frozenset(), tests=past)
+    run = play(gates, files, slots=2, carried=carried)
+    assert "gw0 ran i/b.py::b2: passed" in story(run, only="t")
+    assert not any("gives back" in line for line in story(run, only="o"))
 
 
 def test_tests_of_a_higher_priority_go_first() -> None:
