@@ -28,7 +28,7 @@ def test_6(x): pass
 def test_verbose_names_the_worker_of_each_test(repo: Repo) -> None:
     """One line a test, the gates' lines between them, and nothing of pytest's own."""
     repo.files(test_a=SOME)
-    gates = repo.gates("-v")
+    gates = repo.gates("-v", "--batch-workers=1")  # of two, either may be up first
     assert [line for line in gates.lines if re.match(r"\[gw\d\] ", line)] == [
         "[gw0] PASSED test_a.py::test_1",
         "[gw0] FAILED test_a.py::test_2",
