@@ -50,5 +50,11 @@ def table(head: list[str], rows: list[list[str]], *, align: str) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *rows])
 
 
+def drawn(text: str, width: int = 300) -> str:
+    """Text in a mermaid chart: all but letters, digits and a few signs as mermaid's own entities."""
+    shown = clip(harmless(text), width)
+    return "".join(char if char.isalnum() or char in " ._-" else f"#{ord(char)};" for char in shown)
+
+
 def _entity(match: re.Match[str]) -> str:
     return f"&#{ord(match.group())};"

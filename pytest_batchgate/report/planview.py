@@ -12,6 +12,7 @@ from pytest_batchgate.core.forecast import Forecast, forecast
 from pytest_batchgate.core.model import Command, Estimates, Gate, GateName, Tests
 from pytest_batchgate.core.plan import Plan
 from pytest_batchgate.errors import OptionError, did_you_mean
+from pytest_batchgate.report.markdown import drawn
 
 FORMATS = ("text", "json", "mermaid")
 
@@ -203,7 +204,7 @@ def _mermaid(plan: Plan, view: Forecast) -> str:
     lines = ["graph LR"]
     boxed: set[GateName] = set()
     for index, (stage, names) in enumerate(boxes):
-        lines.append(f'  subgraph s{index}["{_label(stage)}"]')
+        lines.append(f'  subgraph s{index}["{drawn(stage)}"]')
         lines += [f"    {_box(ids[name], gates[name], view)}" for name in names]
         lines.append("  end")
         boxed.update(names)
@@ -230,12 +231,7 @@ def _box(node: str, gate: Gate, view: Forecast) -> str:
         *([seconds(span)] if span is not None and not gate.is_service else []),
         *(["not required"] if not gate.required else []),
     ]
-    label = "<br/>".join(map(_label, parts))
+    label = "<br/>".join(map(drawn, parts))
     if gate.is_service:
         return f'{node}[("{label}")]'
     return f'{node}(["{label}"])' if isinstance(gate.work, Tests) else f'{node}["{label}"]'
-
-
-def _label(text: str) -> str:
-    """Anything but letters, digits and a few signs as mermaid's own character entities."""
-    return "".join(char if char.isalnum() or char in " ._-" else f"#{ord(char)};" for char in text)

@@ -7,6 +7,7 @@ over `MOST_BYTES`: what does not fit is counted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 
 from pytest_batchgate.core.events import (
     Event,
@@ -23,7 +24,7 @@ from pytest_batchgate.core.protocol import CollectedFile
 from pytest_batchgate.core.valuetypes import dataclass
 from pytest_batchgate.report.because import because
 from pytest_batchgate.report.findings import render
-from pytest_batchgate.report.markdown import code, fenced, folded, table
+from pytest_batchgate.report.markdown import code, drawn, fenced, folded, table
 from pytest_batchgate.report.testrows import FAILED, GatesOfTests
 from pytest_batchgate.report.told import Teller
 from pytest_batchgate.report.words import counts, duration, percent, plural
@@ -33,10 +34,18 @@ _MOST_ROWS = 100
 _MOST_BARS = 60  # a chart with more cannot be read
 _MOST_FAILURES = 100  # with their texts
 _MOST_FINDINGS = 50  # of a gate
+_NAME = 60  # characters of a gate's name, where it must not widen a table or leave a chart
 _TEXT = 4_000  # characters kept of a failure
 _RESERVE = 500  # bytes, for the line that says what was left out
 _VERDICTS = {"passed": "\N{WHITE HEAVY CHECK MARK} Passed", "interrupted": "\N{OCTAGONAL SIGN} Interrupted"}
 _FAILED = "\N{CROSS MARK} Failed"
+_WARNING = "\N{WARNING SIGN}\N{VARIATION SELECTOR-16}"  # the second makes a picture of it, as the others are
+# When a chart begins.  Without a zone, as the reader's browser takes it and shows it: counted from 1970 the
+# axis of a reader in India would begin at half past.
+_MIDNIGHT = datetime(2000, 1, 1)  # noqa: DTZ001
+# Up to which second, in what the axis counts, and how: about ten marks, and no two of them the same.
+_AXES = ((10, "seconds", "%-S.%L"), (3600, "minutes and seconds", "%-M:%S"))
+_LONG_AXIS = ("hours and minutes", "%-H:%M")
 
 
 @dataclass(slots=True, eq=False)
@@ -145,7 +154,7 @@ def _gates_table(gates: Sequence[GateReport]) -> str:
     rows = [
         [
             _sign(report),
-            code(report.name),
+            code(report.name, _NAME),
             report.state.value + ("" if report.required else " (not required)"),
             _results(report),
             duration(report.wall_s) if report.started_s is not None else "-",
@@ -160,10 +169,10 @@ def _gates_table(gates: Sequence[GateReport]) -> str:
 
 def _sign(report: GateReport) -> str:
     if report.state is GateState.FLAKY:
-        return "\N{WARNING SIGN}"
+        return _WARNING
     if report.state.good:
         return "\N{WHITE HEAVY CHECK MARK}"
-    return "\N{CROSS MARK}" if report.required and not report.state.follows else "\N{WARNING SIGN}"
+    return "\N{CROSS MARK}" if report.required and not report.state.follows else _WARNING
 
 
 def _results(report: GateReport) -> str:
@@ -184,27 +193,39 @@ def _schedule(result: RunResult) -> str:
 
 
 def _gantt(result: RunResult) -> str:
-    """Each gate from its start to its end.  Gate names hold nothing that mermaid could take for its own."""
+    """Each gate from its start to its end."""
     started = [report for report in result.gates if report.started_s is not None]
     started.sort(key=lambda report: -report.wall_s)
     shown = started[:_MOST_BARS]
     if not shown:
         return ""
     shown.sort(key=lambda report: report.started_s or 0.0)
-    lines = ["gantt", "  dateFormat x", "  axisFormat %M:%S", "  todayMarker off"]
-    for place, report in enumerate(shown):
-        begin_ms = round((report.started_s or 0.0) * 1000)
-        end_ms = begin_ms + max(1, round(report.wall_s * 1000))
-        if not report.state.good:
-            tag = "crit, "
-        else:
-            tag = "active, " if report.name in result.schedule.critical_path else "done, "
-        # a bar's text must not begin with a keyword, as a gate called `section` would
-        sign = "\N{CHECK MARK}" if report.state.good else "\N{BALLOT X}"
-        lines.append(f"  {sign} {report.name} :{tag}g{place}, {begin_ms}, {end_ms}")
+    end_s = max((report.started_s or 0.0) + report.wall_s for report in shown)
+    unit, axis = next(((unit, axis) for most_s, unit, axis in _AXES if end_s < most_s), _LONG_AXIS)
+    lines = [
+        "gantt",
+        f"  title Gates over time ({unit})",
+        "  dateFormat YYYY-MM-DD HH:mm:ss.SSS",
+        f"  axisFormat {axis}",
+        "  todayMarker off",
+    ]
+    lines += [_bar(place, report, result) for place, report in enumerate(shown)]
     chart = "\n".join(["```mermaid", *lines, "```"])
     left = len(started) - len(shown)
     return chart + (f"\n\nand {plural(left, 'shorter gate')}" if left else "")
+
+
+def _bar(place: int, report: GateReport, result: RunResult) -> str:
+    begin = _MIDNIGHT + timedelta(milliseconds=round((report.started_s or 0.0) * 1000))
+    wall_ms = max(1, round(report.wall_s * 1000))
+    if not report.state.good:
+        tag = "crit"
+    else:
+        tag = "active" if report.name in result.schedule.critical_path else "done"
+    # a bar's text must not begin with a keyword, as a gate called `section` would
+    sign = "\N{CHECK MARK}" if report.state.good else "\N{BALLOT X}"
+    times = f"{begin.isoformat(' ', 'milliseconds')}, {wall_ms}ms"
+    return f"  {sign} {drawn(report.name, _NAME)} :{tag}, g{place}, {times}"
 
 
 def _failure_piece(failure: _Failure) -> str:

@@ -45,3 +45,17 @@ def test_the_pictures_of_the_page_can_be_made_again(tmp_path: Path) -> None:
     for path in tmp_path.iterdir():
         assert path.read_bytes().startswith(b"\x89PNG")
         assert 20_000 < path.stat().st_size < 250_000, path.name
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_the_picture_of_the_summary_can_be_made_again(tmp_path: Path) -> None:
+    """The script fails where mermaid cannot draw the chart."""
+    if not all(map(shutil.which, ("npm", "chromium", "chromedriver"))):
+        pytest.skip("needs the programs npm, chromium and chromedriver (.ci/browser installs the last two)")
+    script = [sys.executable, str(DOCS / "make_summary_picture.py"), "--into", str(tmp_path)]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    (made,) = tmp_path.iterdir()
+    assert made.read_bytes().startswith(b"\x89PNG")
+    assert 20_000 < made.stat().st_size < 200_000

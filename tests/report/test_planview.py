@@ -155,7 +155,7 @@ def test_mermaid_escapes_whatever_a_hook_names() -> None:
     """Configuration cannot write such names; `pytest_batchgate_gates` could."""
     gate = Gate(name=GateName('end"]<script>&#;\n'), work=Command(argv=("x",)))
     box = render(build_plan(Config(gates=(gate,))), TOOK, 1, "mermaid").splitlines()
-    assert box == ["graph LR", '  g0["end#34;#93;#60;script#62;#38;#35;#59;#10;"]']
+    assert box == ["graph LR", '  g0["end#34;#93;#60;script#62;#38;#35;#59; "]']
 
 
 @pytest.mark.parametrize("fmt", ["text", "json", "mermaid"])

@@ -21,7 +21,14 @@ from report_kit import (
     story,
 )
 
-from pytest_batchgate.core.events import Event, GateFinished, RunFinished, RunStarted, TestsWereRun
+from pytest_batchgate.core.events import (
+    Event,
+    GateFinished,
+    GateReport,
+    RunFinished,
+    RunStarted,
+    TestsWereRun,
+)
 from pytest_batchgate.core.model import Finding, GateName, GateState
 from pytest_batchgate.core.protocol import CollectedFile, TestResult
 from pytest_batchgate.report.markdown import code, fenced
@@ -53,6 +60,12 @@ def test_a_run_that_passed() -> None:
     text = written(many(2, 1))
     assert text.startswith("## \N{WHITE HEAVY CHECK MARK} Passed: 1 of 1 gate good")
     assert "<details>" not in text
+
+
+def test_why_a_run_stopped() -> None:
+    stopped = result(ended("lint"), verdict="failed", stop_reason="stopping after 1 failures")
+    text = written([RunStarted(0.0, (command("lint"),), 1), RunFinished(3.0, stopped)])
+    assert "exit code 0, stopped: <code>stopping after 1 failures</code>" in text
 
 
 def test_nothing_that_is_not_ours_does_anything() -> None:
@@ -110,6 +123,14 @@ def test_thousands_of_failures_findings_and_gates_are_counted() -> None:
     assert without_fences(text).count("<details>") == without_fences(text).count("</details>")
 
 
+def chart(*gates: GateReport, path: Sequence[str] = ()) -> list[str]:
+    events: list[Event] = [
+        RunStarted(0.0, tuple(command(gate.name) for gate in gates), 1),
+        RunFinished(3.0, result(*gates, verdict="failed", path=path)),
+    ]
+    return written(events).partition("```mermaid\n")[2].partition("```")[0].splitlines()
+
+
 def test_the_chart_holds_in_any_run() -> None:
     """A gate may be called like a keyword, take no time, or never start."""
     gates = [
@@ -117,19 +138,42 @@ def test_the_chart_holds_in_any_run() -> None:
         ended("title", GateState.FAILED, started_s=0.0, wall_s=2.5),
         ended("never", GateState.SKIPPED, started_s=None),
     ]
-    events: list[Event] = [
-        RunStarted(0.0, tuple(command(gate.name) for gate in gates), 1),
-        RunFinished(
-            3.0, result(*gates, verdict="failed", path=["section"], stop_reason="stopping after 1 failures")
-        ),
-    ]
-    assert "exit code 0, stopped: <code>stopping after 1 failures</code>" in written(events)
-    chart = written(events).partition("```mermaid\n")[2].partition("```")[0]
-    assert chart.splitlines() == [
+    assert chart(*gates, path=["section"]) == [
         "gantt",
-        "  dateFormat x",
-        "  axisFormat %M:%S",
+        "  title Gates over time (seconds)",
+        "  dateFormat YYYY-MM-DD HH:mm:ss.SSS",
+        "  axisFormat %-S.%L",
         "  todayMarker off",
-        "  \N{BALLOT X} title :crit, g0, 0, 2500",
-        "  \N{CHECK MARK} section :active, g1, 1000, 1001",
+        "  \N{BALLOT X} title :crit, g0, 2000-01-01 00:00:00.000, 2500ms",
+        "  \N{CHECK MARK} section :active, g1, 2000-01-01 00:00:01.000, 1ms",
     ]
+
+
+@pytest.mark.parametrize(
+    ("wall_s", "unit", "axis"),
+    [
+        (8, "seconds", "%-S.%L"),
+        (600, "minutes and seconds", "%-M:%S"),
+        (90_000, "hours and minutes", "%-H:%M"),
+    ],
+)
+def test_the_axis_counts_in_what_the_run_took(wall_s: float, unit: str, axis: str) -> None:
+    """The marks of a short run must not all say `00:00`."""
+    first = ended("lint", started_s=0.0, wall_s=wall_s)
+    last = ended("unit", started_s=float(wall_s), wall_s=0.1)
+    lines = chart(first, last)
+    assert lines[1] == f"  title Gates over time ({unit})"
+    assert lines[3] == f"  axisFormat {axis}"
+    if wall_s == 90_000:
+        assert lines[6].endswith(", 2000-01-02 01:00:00.000, 100ms"), "a run may take days"
+
+
+def test_no_name_ends_a_bar_or_begins_another_statement() -> None:
+    """Names that no configuration could hold, as the report of a shard might."""
+    lines = chart(ended("a:b;c#d%%e|f`g<h>\nsection \u202ex", started_s=0.0, wall_s=1.0))
+    assert len(lines) == 6
+    name, colon, _ = lines[5].partition(":")
+    assert colon
+    assert name == "  \N{CHECK MARK} a#58;b#59;c#35;d#37;#37;e#124;f#96;g#60;h#62; section #92;u202ex "
+    (bar,) = chart(ended("x" * 1000, started_s=0.0, wall_s=1.0))[5:]
+    assert len(bar) < 150
