@@ -32,7 +32,7 @@ from pytest_batchgate.plugin.children import Children, Interrupted
 from pytest_batchgate.plugin.cpus import usable_cpus
 from pytest_batchgate.plugin.gauge import Gauge
 from pytest_batchgate.plugin.launch import Launch, prepare, settle
-from pytest_batchgate.plugin.reporting import JOURNAL, ready_folder
+from pytest_batchgate.plugin.reporting import FILES, JOURNAL, clear, ready_folder
 from pytest_batchgate.report.benchmarkview import markdown
 from pytest_batchgate.report.jsonable import plain
 from pytest_batchgate.report.tail import tail
@@ -66,7 +66,8 @@ def benchmark(config: pytest.Config, launch: Launch) -> int:
     subjects = _subjects(config, launch)
     report_dir = launch.options.report_dir
     if report_dir is not None:
-        report_dir = ready_folder(config.invocation_params.dir, report_dir)
+        names = (*FILES, JSON_FILE, MARKDOWN_FILE)
+        report_dir = ready_folder(config.invocation_params.dir, report_dir, names=names)
         _clear(report_dir, options.baseline)
     try:
         with tempfile.TemporaryDirectory(prefix="batchgate-benchmark-", ignore_cleanup_errors=True) as folder:
@@ -85,6 +86,7 @@ def benchmark(config: pytest.Config, launch: Launch) -> int:
 
 def _clear(report_dir: Path, baseline: Path | None) -> None:
     """One that is interrupted must not be judged by an earlier one; a baseline is there to stay."""
+    clear(report_dir)
     for name in (JSON_FILE, MARKDOWN_FILE):
         path = report_dir / name
         if baseline is None or not (path.exists() and baseline.exists() and path.samefile(baseline)):

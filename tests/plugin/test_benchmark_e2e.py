@@ -230,6 +230,7 @@ def test_what_cannot_be_compared_is_told_before_anything_runs(
 @pytest.mark.integration
 def test_an_interrupt_ends_the_run_that_goes_on(tmp_path: Path) -> None:
     repo = Repo(tmp_path, 'gates:\n  a: {run: {shell: "PY tool.py note begun; sleep 600"}}\n')
+    repo.write("out/report.json", "{}")
     process = repo.start("--batch-benchmark=1,2", "--batch-report-dir=out")
     until((tmp_path / "notes").exists)
     process.send_signal(signal.SIGINT)
