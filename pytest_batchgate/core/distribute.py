@@ -57,7 +57,9 @@ def give(state: RunState, worker: WorkerRun, *, idle: bool) -> bool:
     claims = open_claims(state, worker)
     if _give_special(state, worker, claims, held=True):
         return True
-    choices = [find_file(state, worker, claims_to_collect(state, worker, claims))]
+    choices: list[Choice | None] = []
+    if not (worker.units and _is_awaited(state, worker.realm)):
+        choices.append(find_file(state, worker, claims_to_collect(state, worker, claims)))
     if claims:
         choices.append(_find_waiting(state, worker, claims, held=True))
         if idle:
@@ -73,6 +75,19 @@ def give(state: RunState, worker: WorkerRun, *, idle: bool) -> bool:
             _give_waiting(state, worker, file, claim)
         return True
     return idle and _give_special(state, worker, claims, held=False)
+
+
+def _is_awaited(state: RunState, realm: Realm) -> bool:
+    """Whether another worker of this environment is still coming up.
+
+    Whoever was there first by a moment must not take two long files, one behind the other: what is
+    collected cannot be had back where it is but a test or two.
+    """
+    return any(
+        not (other.live or other.ending or other.leaving) and state.slots[other.slot].command is None
+        for other in state.workers.values()
+        if other.realm is realm
+    )
 
 
 def claims_to_collect(state: RunState, worker: WorkerRun, claims: list[int]) -> list[int]:

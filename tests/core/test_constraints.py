@@ -171,10 +171,10 @@ def test_serial_tests_of_one_name_never_overlap_and_plain_serial_runs_alone() ->
     ]
     run = play([suite("unit")], files, slots=2)
     assert story(run, only="t", times=True) == [
-        "1 gw1 ran a.py::s1: passed",
         "1 gw0 ran a.py::f1: passed",
-        "2 gw1 ran b.py::s2: passed",
-        "3 gw0 ran b.py::alone: passed",
+        "2 gw0 ran a.py::s1: passed",
+        "3 gw0 ran b.py::s2: passed",
+        "4 gw0 ran b.py::alone: passed",
     ]
 
 

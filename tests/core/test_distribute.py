@@ -96,8 +96,8 @@ def test_max_workers_of_one_keeps_all_of_a_gate_on_one_worker_at_a_time() -> Non
         "0 spawn gw0",
         "0 spawn gw1",
         "0 gw0 collects i/a.py",
-        "0 gw0 collects i/b.py",
         "0 gw1 collects u/c.py",
+        "0 gw0 collects i/b.py",
         "1 gw0 ran i/a.py::a1: passed",
         "1 gw1 ran u/c.py::c1: passed",
         "1 gw1 parks",
@@ -151,8 +151,8 @@ def test_files_that_no_gate_takes_are_read_once_to_name_their_tests() -> None:
     assert "gw0 collects b.py" in story(run)
 
 
-def test_abreast_no_test_starts_before_every_worker_is_up() -> None:
-    """gw1 takes its time; a run that is compared must not let gw0 have everything meanwhile."""
+def test_no_file_is_given_ahead_while_another_worker_is_on_its_way() -> None:
+    """gw1 takes its time: gw0 gets one file of three meanwhile, or in a run that is compared nothing."""
     plan = build_plan(Config(gates=(suite("unit"),)))
     for abreast in (False, True):
         dispatcher = Dispatcher(plan, RunOptions(slots=2, abreast=abreast))
@@ -160,11 +160,11 @@ def test_abreast_no_test_starts_before_every_worker_is_up() -> None:
             action.worker for action in dispatcher.start(0.0).actions if isinstance(action, SpawnWorker)
         ]
         step = dispatcher.handle(WorkerListed(workers[0], ("a.py", "b.py", "c.py")), 1.0)
-        early = [action for action in step.actions if isinstance(action, AssignFile)]
-        assert {action.worker for action in early} == (set() if abreast else {workers[0]})
+        early = [action.worker for action in step.actions if isinstance(action, AssignFile)]
+        assert early == ([] if abreast else [workers[0]])
         step = dispatcher.handle(WorkerListed(workers[1], ("a.py", "b.py", "c.py")), 2.0)
-        late = {action.worker for action in step.actions if isinstance(action, AssignFile)}
-        assert late == ({workers[1]} if not abreast else set(workers))
+        late = [action.worker for action in step.actions if isinstance(action, AssignFile)]
+        assert set(late) == set(workers)
 
 
 def test_abreast_a_worker_that_never_comes_up_is_not_waited_for() -> None:
