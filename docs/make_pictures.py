@@ -84,6 +84,11 @@ SCENES: Mapping[str, Scene] = {
         title="may this change merge? no",
         spoil=("src/wordtally/tally.py", "match.group().lower()", "len(match.group())"),
     ),
+    "benchmark": Scene(
+        example="waiting",
+        command="pytest --batch-gates --batch-benchmark=1,4 --color=yes | cat",
+        title="what do more workers bring?",
+    ),
     "detected": Scene(
         example="quickstart", command="pytest --batch-gates | cat", title="no configuration", runs=1
     ),
