@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from argparse import SUPPRESS
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from pytest_batchgate.plugin.options import add_options
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -47,3 +50,12 @@ def test_the_index_has_every_page() -> None:
     index = DOCS / "README.md"
     listed = {link.partition("#")[0] for link in links(index)}
     assert {page.name for page in DOCS.glob("*.md")} - {index.name} <= listed
+
+
+def test_every_option_has_its_place() -> None:
+    """The reference names all that `pytest --help` does, and nothing else."""
+    parser = pytest.Parser(_ispytest=True)
+    add_options(parser)
+    options = parser.getgroup("batchgate").options
+    shown = {name for option in options if option.attrs()["help"] is not SUPPRESS for name in option.names()}
+    assert shown == set(re.findall(r"--(?:no-)?batch-[a-z-]+", text_of(DOCS / "options.md")))
