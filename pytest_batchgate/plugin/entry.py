@@ -68,8 +68,8 @@ def pytest_load_initial_conftests(
         return (yield)
     try:
         _prepare(early_config)
-    except BatchGateError as exc:
-        raise pytest.UsageError(str(exc)) from None
+    except (BatchGateError, pytest.UsageError) as exc:
+        raise _refusal(exc) from None
     try:
         result = yield
         if _controller_key in early_config.stash:
@@ -84,6 +84,17 @@ def _declare_timeout(config: pytest.Config) -> None:
     from pytest_batchgate.plugin import timeouts
 
     timeouts.declare_ini(config)
+
+
+def _refusal(error: BaseException) -> pytest.UsageError:
+    """As pytest tells it: before anything stands between it and the runner, words of the repository in it."""
+    text = str(error)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from pytest_batchgate.core.defusing import Defuser
+
+        defuser = Defuser()
+        text = defuser.feed(text) + defuser.finish()
+    return pytest.UsageError(text)
 
 
 def _in_worker() -> bool:
@@ -202,13 +213,13 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         try:
             return write_init(config)
         except BatchGateError as exc:
-            raise pytest.UsageError(str(exc)) from None
+            raise _refusal(exc) from None
     if config.stash.get(_launch_key, None) is None:
         return None
     try:
         launch = _settle(config)
     except BatchGateError as exc:
-        raise pytest.UsageError(str(exc)) from None
+        raise _refusal(exc) from None
     except pytest.exit.Exception as exc:  # pytest itself expects it from here on, in a session
         sys.stderr.write(f"Exit: {exc.msg}\n")
         return int(pytest.ExitCode.INTERRUPTED) if exc.returncode is None else exc.returncode
@@ -229,7 +240,7 @@ def _verify(config: pytest.Config, launch: Any) -> int:
     try:
         return verify(config, launch)
     except BatchGateError as exc:
-        raise pytest.UsageError(str(exc)) from None
+        raise _refusal(exc) from None
 
 
 def _benchmark(config: pytest.Config, launch: Any) -> int:
@@ -238,7 +249,7 @@ def _benchmark(config: pytest.Config, launch: Any) -> int:
     try:
         return benchmark(config, launch)
     except BatchGateError as exc:
-        raise pytest.UsageError(str(exc)) from None
+        raise _refusal(exc) from None
 
 
 def _is_implemented(config: pytest.Config, names: Iterable[str]) -> bool:
@@ -307,7 +318,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         try:
             controller.resumed = resume(controller.launch, session.config, state_dir(session.config))
         except BatchGateError as exc:
-            raise pytest.UsageError(str(exc)) from None
+            raise _refusal(exc) from None
         controller.crewing.notices += controller.resumed.notices
     if _is_implemented(session.config, _LISTENING) and not session.config.option.collectonly:
         from pytest_batchgate.plugin import hooks
@@ -315,4 +326,4 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         try:
             controller.listeners = hooks.subscribers(session.config)
         except BatchGateError as exc:
-            raise pytest.UsageError(str(exc)) from None
+            raise _refusal(exc) from None

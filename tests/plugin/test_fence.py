@@ -10,8 +10,11 @@ from collections.abc import Callable
 
 import pytest
 from _pytest.capture import CaptureManager
+from runner_model import Runner
 
 from pytest_batchgate.core.masking import Masks
+from pytest_batchgate.errors import ConfigError
+from pytest_batchgate.plugin.entry import _refusal
 from pytest_batchgate.plugin.fence import Fence, GuardedStream
 
 
@@ -112,3 +115,12 @@ def test_without_a_reason_nothing_is_exchanged(monkeypatch: pytest.MonkeyPatch) 
     fence = Fence()
     fence.guard_streams(Masks())
     assert (sys.stdout, sys.stderr) == streams
+
+
+def test_a_refusal_gives_no_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It quotes the configuration, and is told before anything stands between it and the runner."""
+    error = ConfigError("'##[error]x' cannot name a gate\n::warning::y", where="batchgate.yaml:2")
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    assert Runner().read(f"ERROR: {_refusal(error)}\n").names() == ["error", "warning"]
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert Runner().read(f"ERROR: {_refusal(error)}\n").names() == []
