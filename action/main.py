@@ -9,6 +9,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+if sys.version_info < (3, 10):  # noqa: UP036 -- the input python may name any
+    print(
+        "::error title=batchgate::The input python names Python {}.{}; 3.10 is the oldest".format(
+            *sys.version_info
+        )
+    )
+    sys.exit(1)
+
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from batchgate_action.steps import main

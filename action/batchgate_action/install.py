@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from batchgate_action.runner import ActionError, say
+from batchgate_action.runner import ActionError, say, without_files
 
-_WHAT = "import pytest, pytest_batchgate; print(pytest_batchgate.__version__)"
+# The folder that one is in comes first on the path: there may lie a pip.py of the repository.
+_NOT_FROM_HERE = "import sys; sys.path[:1] = filter(None, sys.path[:1])"
+_WHAT = f"{_NOT_FROM_HERE}; import pytest, pytest_batchgate; print(pytest_batchgate.__version__)"
+_PIP = f"{_NOT_FROM_HERE}; import runpy; runpy.run_module('pip', run_name='__main__', alter_sys=True)"
 
 
 def ensure_plugin(checkout: Path, install: str) -> None:
@@ -28,7 +32,10 @@ def ensure_plugin(checkout: Path, install: str) -> None:
         )
     say(f"pytest-batchgate is missing: installing it from {checkout}")
     command = _installer(checkout)
-    if subprocess.run(command, check=False).returncode != 0 or _version() is None:
+    if (
+        subprocess.run(command, env=without_files(os.environ), check=False).returncode != 0
+        or _version() is None
+    ):
         raise ActionError(
             f"pytest-batchgate could not be installed for {sys.executable}; the log says why. "
             "actions/setup-python or a virtual environment gives an interpreter that can be installed to"
@@ -38,12 +45,15 @@ def ensure_plugin(checkout: Path, install: str) -> None:
 
 def _version() -> str | None:
     """As the project's interpreter sees it: not isolated, as pytest will not be."""
-    told = subprocess.run([sys.executable, "-c", _WHAT], capture_output=True, text=True, check=False)
+    environ = without_files(os.environ)
+    told = subprocess.run(
+        [sys.executable, "-c", _WHAT], env=environ, capture_output=True, text=True, check=False
+    )
     return told.stdout.strip() if told.returncode == 0 else None
 
 
 def _installer(checkout: Path) -> list[str]:
-    pip = [sys.executable, "-m", "pip"]
+    pip = [sys.executable, "-c", _PIP]
     if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode == 0:
         return [*pip, "install", "--quiet", "--no-input", "--disable-pip-version-check", str(checkout)]
     uv = shutil.which("uv")
