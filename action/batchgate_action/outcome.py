@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,29 @@ from batchgate_action.running import Ended
 
 _GOOD = frozenset({"passed", "flaky", "cached", "carried", "unaffected", "deselected"})
 _MOST_BYTES = 512 * 1024 * 1024  # more is no report of ours
+NOTHING_REPORTED = 70  # exit code of a run that says it is good and shows nothing: EX_SOFTWARE
+# Of each run; those of a benchmark are left alone, for they may be what it is compared with.
+_REPORTS = (
+    *("report.json", "report.html", "junit.xml", "summary.md", "findings.sarif", "trace.json"),
+    "events.jsonl",
+)
+
+
+def forget_reports(folder: Path) -> None:
+    """Those of an earlier run, or of the repository itself: what is there afterwards is of this one."""
+    for name in _REPORTS:
+        path = folder / name
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+
+
+def judged(ended: Ended, folder: Path) -> Ended:
+    """A run that did nothing is no success, whatever its exit code: ``--version``, a conftest that exits."""
+    if ended.code != 0 or ended.cause is not None:
+        return ended
+    if not has_report(folder):
+        return replace(ended, code=NOTHING_REPORTED)
+    return replace(ended, code=1) if _failed(_gates(_read(folder / "report.json"))) else ended
 
 
 def result_of(ended: Ended) -> str:
@@ -22,13 +46,13 @@ def result_of(ended: Ended) -> str:
 def outputs_of(ended: Ended, folder: Path) -> dict[str, str]:
     """All that are known; a run that ended too early to report has no gates."""
     report = _read(folder / "report.json")
-    gates = [gate for gate in _list(report, "gates") if isinstance(gate, dict)]
+    gates = _gates(report)
     counts: dict[str, int] = {}
     for gate in gates:
         for outcome, number in (gate.get("counts") or {}).items():
             counts[outcome] = counts.get(outcome, 0) + int(number)
-    failed = [gate["name"] for gate in gates if gate.get("required") and gate.get("state") not in _GOOD]
-    wall_s, work_s = _times(report, ended, _read(folder / "benchmark.json"))
+    failed = _failed(gates)
+    wall_s, work_s = _times(report, ended, _benchmark(folder))
     return {
         "result": result_of(ended),
         "failed-gates": _compact(failed),
@@ -48,7 +72,25 @@ def outputs_of(ended: Ended, folder: Path) -> dict[str, str]:
 
 def has_report(folder: Path) -> bool:
     """Whether the run came far enough to judge."""
-    return bool(_list(_read(folder / "report.json"), "gates") or (folder / "benchmark.json").is_file())
+    return bool(_gates(_read(folder / "report.json")))
+
+
+def _gates(report: Any) -> list[dict[str, Any]]:
+    return [gate for gate in _list(report, "gates") if isinstance(gate, dict)]
+
+
+def _failed(gates: list[dict[str, Any]]) -> list[str]:
+    return [gate["name"] for gate in gates if gate.get("required") and gate.get("state") not in _GOOD]
+
+
+def _benchmark(folder: Path) -> Any:
+    """Of this run: it is written after the report of the run's last part."""
+    path, report = folder / "benchmark.json", folder / "report.json"
+    try:
+        is_older = path.stat().st_mtime_ns < report.stat().st_mtime_ns
+    except OSError:
+        return None
+    return None if is_older else _read(path)
 
 
 def _times(report: Any, ended: Ended, benchmark: Any) -> tuple[float, float]:

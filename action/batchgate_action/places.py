@@ -22,6 +22,7 @@ class Places:
     """Absolute paths; ``key`` is for this run alone, ``prefix`` for all of the same kind."""
 
     report_dir: Path
+    shards_dir: Path  # not there yet: nothing but what is downloaded is joined
     state_dir: Path
     key: str
     prefix: str
@@ -42,19 +43,21 @@ def find_places(inputs: Inputs, environ: Mapping[str, str], working: Path) -> Pl
     # Jobs and shards of a run store theirs at the same moment, each under a key of its own.
     job = hashlib.sha256(f"{environ.get('GITHUB_JOB', '')}\0{inputs.shard}".encode()).hexdigest()[:8]
     run = f"{environ.get('GITHUB_RUN_ID', '0')}-{environ.get('GITHUB_RUN_ATTEMPT', '1')}-{job}"
+    temporary.mkdir(parents=True, exist_ok=True)
+    # two runs in one job must not share one
+    own = Path(tempfile.mkdtemp(prefix="batchgate-report-", dir=temporary))
+    report_dir = own
     if inputs.report_dir:
         report_dir = working / inputs.report_dir
         try:
             report_dir.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
             raise ActionError(f"the input report-dir is no folder: {problem}") from None
-    else:  # two runs in one job must not share one
-        temporary.mkdir(parents=True, exist_ok=True)
-        report_dir = Path(tempfile.mkdtemp(prefix="batchgate-report-", dir=temporary))
     state_dir = temporary / "batchgate-state" / digest  # the name is part of what a stored cache is found by
     state_dir.mkdir(parents=True, exist_ok=True)
     return Places(
         report_dir=Path(os.path.abspath(report_dir)),  # noqa: PTH100 -- links stay as they were written
+        shards_dir=own.with_name(f"{own.name}-shards"),
         state_dir=state_dir,
         key=prefix + run,
         prefix=prefix,

@@ -13,7 +13,7 @@ from typing import Any
 
 from batchgate_action.fenced import run_shown
 from batchgate_action.inputs import Inputs
-from batchgate_action.outcome import outputs_of
+from batchgate_action.outcome import forget_reports, judged, outputs_of
 from batchgate_action.runner import (
     ActionError,
     RunnersFiles,
@@ -34,7 +34,6 @@ def plan(inputs: Inputs) -> int:
     folder = Path(os.environ["BATCHGATE_REPORT_DIR"])
     files = RunnersFiles(os.environ)
     environ = {**without_files(os.environ), "BATCHGATE_STATE_DIR": os.environ["BATCHGATE_STATE_DIR"]}
-    environ.pop("GITHUB_STEP_SUMMARY", None)  # conftests are loaded, and nothing is to be written
     argv = [sys.executable, "-m", "pytest", *inputs.arguments(str(folder)), "--batch-plan=matrix"]
     shown = run_shown("plan", argv, environ)
     files.put_back()
@@ -64,25 +63,25 @@ def merge(inputs: Inputs) -> int:
     """One run of all that the shards reported.  What is missing fails it."""
     shards, folder = Path(os.environ["BATCHGATE_SHARDS_DIR"]), Path(os.environ["BATCHGATE_REPORT_DIR"])
     shards.mkdir(parents=True, exist_ok=True)
+    forget_reports(folder)
     environ = without_files(os.environ)
     argv = [sys.executable, "-P", "-m", "pytest_batchgate"] if sys.version_info >= (3, 11) else []
     argv = argv or [sys.executable, "-m", "pytest_batchgate"]
     shown = run_shown("merge", [*argv, "merge", str(shards), "--out", str(folder)], environ)
-    ended = Ended(code=shown.code, cause=None, took_s=0.0)
-    outputs = outputs_of(ended, folder)
-    write_outputs(outputs)
+    ended = judged(Ended(code=shown.code, cause=None, took_s=0.0), folder)
+    write_outputs(outputs_of(ended, folder))
     if inputs.summary:
         text = "## \N{CROSS MARK} No verdict\n\nThe shards could not be joined; the log says why.\n"
         with suppress(OSError):
             text = (folder / "summary.md").read_text(encoding="utf-8")
         append_summary(text[:_MOST_SUMMARY])
-    if shown.code:
-        annotate("error", f"the shards together do not pass: {_verdict(shown.lines, shown.code)}"[:_TOLD])
+    if ended.code:
+        annotate("error", f"the shards together do not pass: {_verdict(shown.lines, ended.code)}"[:_TOLD])
     if inputs.fail_on == "never":
-        if shown.code:
+        if ended.code:
             say("fail-on is never: the step does not fail")
         return 0
-    return shown.code
+    return ended.code
 
 
 def _matrix(lines: Sequence[str]) -> Any:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
 from batchgate_action.inputs import Inputs, read_inputs
-from batchgate_action.outcome import has_report, outputs_of
+from batchgate_action.outcome import forget_reports, has_report, judged, outputs_of
 from batchgate_action.places import find_places
 from batchgate_action.runner import ActionError, RunnersFiles, annotate, without_files, write_outputs
 from batchgate_action.running import Ended, run
@@ -140,9 +143,18 @@ def test_what_somebody_wrote_for_later_steps_is_undone(tmp_path: Path) -> None:
     with paths["GITHUB_ENV"].open("a") as file:
         file.write("PATH=/evil\n")
     paths["GITHUB_OUTPUT"].unlink()
+    paths["GITHUB_PATH"].unlink()
+    (tmp_path / "elsewhere").write_text("before\n")
+    paths["GITHUB_PATH"].symlink_to(tmp_path / "elsewhere")
+    assert sorted(files.put_back()) == sorted(paths)
+    assert {path.read_text() for path in paths.values()} == {"before\n"}
+    assert not paths["GITHUB_PATH"].is_symlink()
+    paths["GITHUB_ENV"].write_text("after.\n")
     assert files.put_back() == ["GITHUB_ENV"]
-    assert paths["GITHUB_ENV"].read_text() == "before\n"
-    assert without_files({**environ, "BATCHGATE_INPUT_X": "1", "GITHUB_SHA": "2"}) == {"GITHUB_SHA": "2"}
+    assert files.put_back() == []
+    assert without_files({**environ, "BATCHGATE_INPUT_X": "1", "ACTIONS_X": "1", "GITHUB_SHA": "2"}) == {
+        "GITHUB_SHA": "2"
+    }
 
 
 # --- outputs ------------------------------------------------------------------------------
@@ -217,6 +229,34 @@ def test_the_result(tmp_path: Path, code: int, cause: str | None, result: str) -
     assert outputs_of(ended(code, cause), tmp_path)["result"] == result
 
 
+def test_a_run_that_shows_nothing_is_no_success_and_an_earlier_one_does_not_count(tmp_path: Path) -> None:
+    """Whatever its exit code: an argument like `--version`, a conftest that exits, a report of yesterday."""
+    for code in (0, 4):
+        report = tmp_path / "report.json"
+        report.write_text(json.dumps({"gates": [gate("lint", "passed")]}))
+        assert judged(ended(code), tmp_path).code == code
+        report.write_text(json.dumps({"gates": [gate("lint", "failed")]}))
+        assert judged(ended(code), tmp_path).code == (code or 1)
+        (tmp_path / "junit.xml").symlink_to(tmp_path / "nowhere")
+        baseline = tmp_path / "benchmark.json"
+        baseline.write_text(json.dumps({"levels": [{"workers": 1, "wall_s": 7.0}]}))
+        os.utime(baseline, (1, 1))
+        assert outputs_of(ended(code), tmp_path)["duration"] == "0.00"
+        forget_reports(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["benchmark.json"]
+        nothing = judged(ended(code), tmp_path)
+        assert (nothing.code, outputs_of(nothing, tmp_path)["result"]) == (code or 70, "failure")
+        assert outputs_of(nothing, tmp_path)["duration"] == "1.50"
+
+
+def test_shards_are_joined_from_a_folder_that_nothing_else_is_in(tmp_path: Path) -> None:
+    environ = {"RUNNER_TEMP": str(tmp_path / "temp")}
+    (tmp_path / "reports-shards").mkdir()
+    places = find_places(given_inputs(report_dir="reports"), environ, tmp_path)
+    assert (places.report_dir, places.shards_dir.exists()) == (tmp_path / "reports", False)
+    assert places.shards_dir.parent == tmp_path / "temp"
+
+
 # --- processes ----------------------------------------------------------------------------
 
 
@@ -231,3 +271,38 @@ def test_a_program_is_interrupted_when_its_time_is_up_and_killed_if_it_does_not_
     ended = run(["sh", "-c", "exit 3"], os.environ, timeout_s=None)
     assert (ended.code, ended.cause) == (3, None)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+ACTION = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("folder", ["", "action/plan", "action/merge"])
+def test_a_folder_that_is_not_there_is_named(folder: str, tmp_path: Path) -> None:
+    """By the shell of each action's first step, as the runner starts it."""
+    action = yaml.safe_load((ACTION / folder / "action.yml").read_text(encoding="utf-8"))
+    script = tmp_path / "step.sh"
+    script.write_text(action["runs"]["steps"][0]["run"])
+    environ = {
+        **os.environ,
+        "BATCHGATE_INPUT_WORKING_DIRECTORY": "no where",
+        "BATCHGATE_INPUT_PYTHON": "python",
+    }
+    argv = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)]
+    done = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    (act,) = Runner().read(done.stdout).acts
+    assert (done.returncode, act.name) == (1, "error")
+    assert act.data == "The input working-directory names no folder of the checkout"
+
+
+@pytest.mark.integration
+def test_a_python_that_is_too_old_is_told_and_the_helper_is_closed_to_others() -> None:
+    main = ACTION / "action" / "main.py"
+    old = f"import runpy, sys; sys.version_info = (3, 9); runpy.run_path({str(main)!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", old], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "names Python 3.9; 3.10 is the oldest" in done.stdout
+    if sys.platform == "linux":
+        code = f"import ctypes, sys; sys.path.insert(0, {str(main.parent)!r})\n"
+        code += "from batchgate_action.running import hide; hide(); print(ctypes.CDLL(None).prctl(3))"
+        assert subprocess.check_output([sys.executable, "-c", code], text=True) == "0\n"

@@ -24,7 +24,29 @@ version: 1
 gates:
   quick: {run: 'true'}
   slow: {run: [sh, -c, 'touch started; sleep 300'], needs: [quick]}
-  owner: {run: [sh, -c, 'touch started; for f in env output; do echo OWNED=1 >>../$f; done'], needs: [quick]}
+  owner: {tests: true}
+"""
+# Leaves a process behind that nothing is known of, and that writes for later steps as long as it lives.
+OWNER = """
+import os, sys, time
+
+CODE = '''
+import os, time
+open("../pid", "w").write(str(os.getpid()))
+while True:
+    for name in ("step_summary", "output", "env"):
+        print("OWNED=1", file=open(f"../{name}", "a"))
+    time.sleep(0.02)
+'''
+
+def test_owner():
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execve(sys.executable, [sys.executable, "-S", "-c", CODE], {})
+        os._exit(0)
+    while not os.path.getsize("../env"):
+        time.sleep(0.02)
 """
 
 
@@ -45,6 +67,7 @@ class Step:
         self.project = folder / "project"
         self.project.mkdir()
         (self.project / "batchgate.yaml").write_text(CONFIG)
+        (self.project / "test_owner.py").write_text(OWNER)
         (folder / "reports").mkdir()
         runners = {
             f"GITHUB_{name}": folder / name.lower() for name in ("OUTPUT", "ENV", "PATH", "STEP_SUMMARY")
@@ -128,9 +151,13 @@ def test_a_run_that_cannot_begin_and_one_that_writes_for_later_steps(tmp_path: P
     step.environ["BATCHGATE_INPUT_GATES"] = "owner"
     ended = step.end(step.start("gates"))
     assert (ended.code, ended.outputs["result"]) == (0, "success")
-    assert "OWNED" not in (tmp_path / "env").read_text() + (tmp_path / "output").read_text()
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()
+    assert "OWNED" not in "".join((tmp_path / name).read_text() for name in ("env", "output", "step_summary"))
+    assert "Passed" in ended.summary
     (act,) = ended.runner.annotations
-    assert act.data.startswith("something wrote to GITHUB_ENV, GITHUB_OUTPUT while the gates ran")
+    assert act.data.startswith(
+        "something wrote to GITHUB_ENV, GITHUB_OUTPUT, GITHUB_STEP_SUMMARY while the gates ran"
+    )
 
 
 def test_a_plan_knows_what_a_run_took_and_what_a_conftest_prints_does_nothing(
@@ -138,7 +165,7 @@ def test_a_plan_knows_what_a_run_took_and_what_a_conftest_prints_does_nothing(
 ) -> None:
     step = Step(tmp_path, pytest_args="-p no:hypothesispytest")
     (step.project / "batchgate.yaml").write_text("version: 1\ngates: {unit: {tests: true}}\n")
-    (step.project / "test_a.py").write_text("def test_a(): pass\n")
+    (step.project / "test_owner.py").rename(step.project / "test_a.py").write_text("def test_a(): pass\n")
     assert step.end(step.start("gates")).outputs["result"] == "success"
     (step.project / "conftest.py").write_text("print('::error::x', '##[error]', sep='\\n')\n")
     (tmp_path / "output").write_text("")
@@ -160,6 +187,8 @@ def test_a_python_that_the_plugin_cannot_be_installed_to(tmp_path: Path) -> None
     python = str(tmp_path / "venv" / "bin" / "python")
     step = Step(tmp_path, install="never")
     step.environ["PATH"] = "/nowhere"  # there is no uv
+    for name in ("pip", "pytest", "pytest_batchgate"):  # these are the repository's, and not to be run
+        (step.project / f"{name}.py").write_text("__version__ = '1'; print('::error::x')\n")
     for inputs, told in (
         ({}, "and the input install is never"),
         ({"INSTALL": "auto"}, "has no pip, and there is no uv"),
