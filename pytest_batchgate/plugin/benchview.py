@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pytest
-from _pytest.config import create_terminal_writer
-
 from pytest_batchgate.bench.measured import Run
+from pytest_batchgate.plugin.saying import Lines
 from pytest_batchgate.report.benchmarkview import how, lines, verdict
-from pytest_batchgate.report.words import clip, duration, harmless, plural
-
-_WIDTH = 500  # characters of a line with words of others in it
+from pytest_batchgate.report.words import duration, plural
 
 
-class BenchView:
+class BenchView(Lines):
     """Lines as of the plain report; with ``-q`` the closing ones alone."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._writer = create_terminal_writer(config, sys.stdout)
-        self._verbosity: int = config.option.verbose
-        self.unicode = (sys.stdout.encoding or "ascii").lower().replace("-", "").startswith("utf")
-
-    def line(self, text: str, **markup: bool) -> None:
-        self._writer.line(clip(harmless(text, unicode=self.unicode), _WIDTH), **markup)
-        self._writer.flush()
-
     def begin(self, levels: Sequence[int], rounds: int, variants: Sequence[str]) -> None:
-        if self._verbosity < 0:
+        if self.verbosity < 0:
             return
         more = f", each with {', '.join(variants)} beside it" if variants else ""
         told = ", ".join(map(how, levels))
         self.line(f"[{0.0:6.1f}s] benchmark: {told}{more}; {plural(rounds, 'round')}")
 
     def ran(self, at_s: float, number: int, workers: int, variant: str, run: Run) -> None:
-        if self._verbosity < 0:
+        if self.verbosity < 0:
             return
         name = f" {variant}" if variant else ""
         bad = f"  failed: {', '.join(run.bad)}" if run.bad else ""

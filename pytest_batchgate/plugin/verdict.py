@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import pytest
-from _pytest.config import create_terminal_writer
 
 from pytest_batchgate.bench.advice import Advice, Line, advise, names_of_shared
 from pytest_batchgate.bench.compare import ABSENT, IN_TURN, LABELS, OTHER_ORDER, Case
 from pytest_batchgate.bench.observed import WITHHELD, Observed, is_bad
 from pytest_batchgate.bench.trial import Finding, Kind, Trial
 from pytest_batchgate.core.valuetypes import dataclass
+from pytest_batchgate.plugin.saying import Lines
 from pytest_batchgate.report.jsonable import rendered
 from pytest_batchgate.report.table import columns
-from pytest_batchgate.report.words import clip, counts, duration, harmless, plural
+from pytest_batchgate.report.words import counts, duration, harmless, plural
 from pytest_batchgate.store.files import write_atomically
 
 SCHEMA = 1
 FILE = "verify.json"
-_WIDTH = 500  # characters of a line with words of others in it
 _SHOWN_ALIKE = 10  # tests of one kind that nothing is to be said of but their names
 _SHOWN_AS = {WITHHELD: "not run", ABSENT: "-"}
 _NAMED_BRIEFLY = frozenset({Kind.FOLLOWS, Kind.NOT_ALWAYS_THERE, Kind.UNEXAMINED})
@@ -52,20 +48,11 @@ class Told:
         return [advise(found, shared=shared, gates=gates, runs=self.runs) for found in self.findings]
 
 
-class VerdictView:
+class VerdictView(Lines):
     """Lines as of the plain report; with ``-q`` the closing ones alone, with ``-v`` every re-run."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._writer = create_terminal_writer(config, sys.stdout)
-        self._verbosity: int = config.option.verbose
-        self.unicode = (sys.stdout.encoding or "ascii").lower().replace("-", "").startswith("utf")
-
-    def line(self, text: str, **markup: bool) -> None:
-        self._writer.line(clip(harmless(text, unicode=self.unicode), _WIDTH), **markup)
-        self._writer.flush()
-
     def _at(self, at_s: float, text: str, **markup: bool) -> None:
-        if self._verbosity >= 0:
+        if self.verbosity >= 0:
             self.line(f"[{at_s:5.1f}s] {text}", **markup)
 
     # --- meanwhile ------------------------------------------------------------------
@@ -88,7 +75,7 @@ class VerdictView:
         self._at(at_s, f"{plural(count, 'test')} {words} run again alone, and with the tests they met")
 
     def tried(self, at_s: float, trial: Trial, outcome: str | None) -> None:
-        if self._verbosity > 0:
+        if self.verbosity > 0:
             self._at(at_s, f"  {trial.why}: {_SHOWN_AS.get(outcome or ABSENT, outcome)}")
 
     def found(self, at_s: float, finding: Finding) -> None:
@@ -105,7 +92,7 @@ class VerdictView:
         if told.findings:
             self._table(told)
             self._details(told)
-        if self._verbosity >= 0:
+        if self.verbosity >= 0:
             self.line("")
         if told.stopped_by is not None:
             text = f"verify: interrupted by {told.stopped_by}: not all is known (exit code {told.exit_code})"
