@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ _CODES = {2: "interrupted", 3: "an internal error", 4: "a usage or configuration
 def main(argv: Sequence[str]) -> int:
     """The exit code of the step."""
     hide()
-    steps = {"prepare": prepare, "gates": gates, "plan": plan, "merge": merge}
+    steps = {"prepare": prepare, "gates": gates, "plan": plan, "merge": merge, "tell": tell}
     try:
         inputs = read_inputs(os.environ)
         if os.environ.get("BATCHGATE_ACTION") == "plan":
@@ -104,18 +105,31 @@ def _append_pages(folder: Path, names: Sequence[str]) -> None:
 
 def _tell(ended: Ended, folder: Path, inputs: Inputs) -> None:
     """What the plugin could not tell itself."""
-    if ended.cause == "timeout":
-        annotate("error", "the input timeout is over: the gates were interrupted")
-    if ended.cause is not None or has_report(folder):
-        return
-    if ended.code == NOTHING_REPORTED:
-        text = (
+    told = ["the input timeout is over: the gates were interrupted"] if ended.cause == "timeout" else []
+    reported = has_report(folder)
+    if ended.cause is None and not reported:
+        told.append(_why_there_is_no_report(ended.code))
+        if inputs.summary:
+            append_summary(f"## \N{CROSS MARK} No verdict\n\n{told[-1]}\n")
+    if reported:
+        for text in told:
+            annotate("error", text)
+    elif told:  # a pytest that was killed, or exited by force, left the runner deaf to this step
+        write_outputs({"told": json.dumps(told)})
+
+
+def _why_there_is_no_report(code: int) -> str:
+    if code == NOTHING_REPORTED:
+        return (
             "pytest ended with exit code 0, and no gates were reported: does an argument or conftest end it?"
         )
-    else:
-        why = _CODES.get(ended.code)
-        text = f"pytest ended with exit code {ended.code}" + (f" ({why})" if why else "")
-        text += " before it could report; the log says why"
-    annotate("error", text)
-    if inputs.summary:
-        append_summary(f"## \N{CROSS MARK} No verdict\n\n{text}\n")
+    why = _CODES.get(code)
+    text = f"pytest ended with exit code {code}" + (f" ({why})" if why else "")
+    return f"{text} before it could report; the log says why"
+
+
+def tell(_: Inputs) -> int:
+    """What the step before would have said in vain."""
+    for text in json.loads(os.environ["BATCHGATE_TOLD"]):
+        annotate("error", text)
+    return 0
