@@ -20,6 +20,9 @@ from pytest_batchgate.core.state import RunState, Unit, WorkerRun
 LOOKAHEAD_UNITS = 2
 LOOKAHEAD_MAX = 6
 LOOKAHEAD_S = 0.1
+# With so much before it, a worker gets no further file: asking for one when it is needed costs a
+# round trip of a millisecond, and a file that was collected ahead is hard to have back.
+LONG_S = 0.5
 # How long a file that no gate takes may be collected: the default of a gate's `timeout`.
 UNCLAIMED_LIMIT_S = 1800.0
 
@@ -58,7 +61,7 @@ def give(state: RunState, worker: WorkerRun, *, idle: bool) -> bool:
     if _give_special(state, worker, claims, held=True):
         return True
     choices: list[Choice | None] = []
-    if not (worker.units and _is_awaited(state, worker.realm)):
+    if not (worker.units and (is_held_up(state, worker) or _is_awaited(state, worker.realm))):
         choices.append(find_file(state, worker, claims_to_collect(state, worker, claims)))
     if claims:
         choices.append(_find_waiting(state, worker, claims, held=True))
@@ -75,6 +78,14 @@ def give(state: RunState, worker: WorkerRun, *, idle: bool) -> bool:
             _give_waiting(state, worker, file, claim)
         return True
     return idle and _give_special(state, worker, claims, held=False)
+
+
+def is_held_up(state: RunState, worker: WorkerRun) -> bool:
+    """Whether what it has takes long, by record: another file had better go to whoever is free first."""
+    if len(state.slots) < 2 or state.options.sequential:
+        return False
+    units = worker.units.values()
+    return sum(unit.rest_s() for unit in units if not unit.is_unknown) >= LONG_S
 
 
 def _is_awaited(state: RunState, realm: Realm) -> bool:

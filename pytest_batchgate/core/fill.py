@@ -256,6 +256,8 @@ def _feed(state: RunState, *, spare: int) -> None:
                 progress = True
     for worker in fed:
         idle = not worker.units or worker.hungry
+        if worker.units and distribute.is_held_up(state, worker):
+            continue  # it waits to hear what follows its last test, and nothing need follow at once
         if idle and not theft.steal_for(state, worker):
             distribute.give_alone(state, worker)
 

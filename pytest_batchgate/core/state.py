@@ -89,6 +89,11 @@ class Unit:
     due_s: float | None = None  # when its collection has taken too long, on the run's clock
     special: bool = False  # its tests have traits
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing is known of how long it takes."""
+        return self.collecting and self.file.whole_s() is None
+
     def rest_s(self) -> float:
         """Expected seconds until the unit is done."""
         if self.collecting:

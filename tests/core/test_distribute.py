@@ -75,7 +75,6 @@ def test_a_file_not_yet_collected_is_handed_over_whole() -> None:
         [command("build"), suite("unit")],
         files,
         slots=2,
-        record={"a.py": 15.0, "b.py": 2.0},
         commands={"build": SimCommand(duration_s=2.0)},
     )
     assert story(run, times=True, only="ot")[3:9] == [
@@ -84,7 +83,20 @@ def test_a_file_not_yet_collected_is_handed_over_whole() -> None:
         "2 gw1 gives back all",
         "2 gw0 collects b.py",
         "3 gw0 ran b.py::b1: passed",
-        "3 gw1 gives back 1",
+        "3 gw0 parks",
+    ]
+
+
+def test_no_file_waits_behind_one_that_takes_long_by_record() -> None:
+    """One test each, of 9, 3, 3 and 3 s: whoever had the first must not have been given the last, too."""
+    seconds = {"a.py": 9.0, "b.py": 3.0, "c.py": 3.0, "d.py": 3.0}
+    files = [file(name, "x", each_s=each_s) for name, each_s in seconds.items()]
+    run = play([suite("unit")], files, slots=2, record=seconds)
+    assert story(run, times=True, only="t") == [
+        "3 gw1 ran b.py::x: passed",
+        "6 gw1 ran c.py::x: passed",
+        "9 gw0 ran a.py::x: passed",
+        "9 gw1 ran d.py::x: passed",
     ]
 
 
