@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from batchgate_action.runner import say
 
@@ -54,6 +55,8 @@ def run(
     grace_s: float = GRACE_S,
     last_s: float = LAST_S,
     adopt: bool = False,
+    stdout: IO[bytes] | None = None,
+    stderr: IO[bytes] | None = None,
 ) -> Ended:
     """``adopt``: what it leaves behind becomes ours and is ended; this process has no other children."""
     began = time.monotonic()
@@ -73,6 +76,8 @@ def run(
             argv,
             env=dict(environ),
             start_new_session=True,
+            stdout=stdout,
+            stderr=stderr,
             preexec_fn=_interrupt_with_us,  # noqa: PLW1509 -- no thread of ours could hold a lock
         )
         if asked:  # while it started

@@ -170,7 +170,9 @@ def test_a_plan_knows_what_a_run_took_and_what_a_conftest_prints_does_nothing(
     (step.project / "batchgate.yaml").write_text("version: 1\ngates: {unit: {tests: true}}\n")
     (step.project / "test_owner.py").rename(step.project / "test_a.py").write_text("def test_a(): pass\n")
     assert step.end(step.start("gates")).outputs["result"] == "success"
-    (step.project / "conftest.py").write_text("print('::error::x', '##[error]', sep='\\n')\n")
+    stays = "import subprocess; left = subprocess.Popen(['sleep', '300'], start_new_session=True)"
+    told = "print('::error::x', '##[error]', sep='\\n'); open('left', 'w').write(str(left.pid))"
+    (step.project / "conftest.py").write_text(f"{stays}\n{told}\n")
     (tmp_path / "output").write_text("")
     step.environ |= {"BATCHGATE_ACTION": "plan", "BATCHGATE_INPUT_SHARD": "2"}
     ended = step.end(step.start("plan"))
@@ -179,6 +181,7 @@ def test_a_plan_knows_what_a_run_took_and_what_a_conftest_prints_does_nothing(
     assert list(shards["files"]) == ["test_a.py"]
     assert (ended.runner.names(), ended.runner.stopped) == ([], None)
     assert "plan | ## [error]" in ended.runner.shown
+    assert not Path(f"/proc/{(step.project / 'left').read_text()}").exists()
     step.environ["BATCHGATE_INPUT_SHARD"] = "2/4"
     (act,) = step.end(step.start("plan")).runner.annotations
     assert act.data == "the input shards is '2/4'; it may be a number, or empty"
