@@ -25,7 +25,7 @@ from pytest_batchgate.core import (
     using,
 )
 from pytest_batchgate.core.distribute import await_collection
-from pytest_batchgate.core.events import Event, RunStarted, TestsWereRun
+from pytest_batchgate.core.events import Event, RunStarted
 from pytest_batchgate.core.ledger import DONE, DONE_AS, OUT, FileRun
 from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import GateState, Tests
@@ -260,7 +260,9 @@ def on_tests_finished(state: RunState, event: TestsFinished) -> None:
         assert run is not None
         run.work_s += result.duration_s
         if ledger[index] >= DONE or index not in out:
-            _late_report(state, run, result.outcome)
+            endings.tell_run(state, worker.name, collected, event.results[told:number])
+            endings.late_report(state, run, worker.name, collected, result)
+            told = number + 1
             continue
         if run.breaker is not None:
             from pytest_batchgate.core.breaking import heard
@@ -270,8 +272,8 @@ def on_tests_finished(state: RunState, event: TestsFinished) -> None:
                 changes.append((run, change))
         out.discard(index)
         if run.gate.retries.count:
-            if result.outcome in _ILL and number > told:  # what ran before is told before
-                state.tell(TestsWereRun(state.now, worker.name, collected, event.results[told:number]))
+            if result.outcome in _ILL:  # what ran before is told before
+                endings.tell_run(state, worker.name, collected, event.results[told:number])
                 told = number
             if _is_tried_again(state, run, file, result, worker.name):
                 told = number + 1
@@ -283,9 +285,7 @@ def on_tests_finished(state: RunState, event: TestsFinished) -> None:
         file.done_s += result.duration_s
         if watched:
             endings.test_ended(state, file, index, result.outcome)
-    rest = event.results[told:] if told else event.results
-    if rest:
-        state.tell(TestsWereRun(state.now, worker.name, collected, rest))
+    endings.tell_run(state, worker.name, collected, event.results[told:] if told else event.results)
     for run, change in changes:
         from pytest_batchgate.core.breaking import changed
 
@@ -302,16 +302,6 @@ def _is_tried_again(state: RunState, run: GateRun, file: FileRun, result: TestRe
     if file.tried.pop(result.index, None) is not None and result.outcome not in _ILL:
         run.flaky += 1
     return False
-
-
-def _late_report(state: RunState, run: GateRun, outcome: str) -> None:
-    """A session fixture that fails after its worker's last test was already reported."""
-    if outcome not in _ILL:
-        return
-    if run.ended:
-        state.late_errors += 1
-    else:
-        run.counts["error"] += 1
 
 
 def on_unit_finished(state: RunState, event: UnitFinished) -> None:

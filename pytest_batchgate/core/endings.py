@@ -6,9 +6,11 @@ from pytest_batchgate.core.events import TestsWereRun, TestWasLost
 from pytest_batchgate.core.ledger import DONE, DONE_AS, OUT, TODO, FileRun
 from pytest_batchgate.core.lifecycle import GateRun
 from pytest_batchgate.core.model import GateState
+from pytest_batchgate.core.protocol import CollectedFile, TestResult
 from pytest_batchgate.core.state import RunState
 
 PASSING = frozenset({"passed", "xpassed"})
+ILL = frozenset({"failed", "error"})
 
 
 def test_ended(state: RunState, file: FileRun, index: int, outcome: str) -> None:
@@ -97,3 +99,19 @@ def end_too_late(state: RunState, file: FileRun, index: int, run: GateRun) -> No
     if reason:
         state.tell(TestWasLost(state.now, None, file.collected, index, outcome, reason))
     test_ended(state, file, index, outcome)
+
+
+def tell_run(state: RunState, worker: str, collected: CollectedFile, results: tuple[TestResult, ...]) -> None:
+    if results:
+        state.tell(TestsWereRun(state.now, worker, collected, results))
+
+
+def late_report(
+    state: RunState, run: GateRun, worker: str, collected: CollectedFile, result: TestResult
+) -> None:
+    """A session fixture that fails after its worker's last test was already reported."""
+    if result.outcome in ILL and run.ended:
+        state.late_errors += 1
+    elif result.outcome in ILL:
+        run.counts["error"] += 1
+    state.tell(TestsWereRun(state.now, worker, collected, (result,), late=True))

@@ -186,7 +186,10 @@ class FileWasCollected:
 
 @dataclass(frozen=True, slots=True)
 class TestsWereRun:
-    """A batch of one file, in the order the worker ran it."""
+    """A batch of one file, in the order the worker ran it.
+
+    ``late``: these tests were told of before; a fixture of theirs has failed since.
+    """
 
     __test__ = False
 
@@ -194,6 +197,7 @@ class TestsWereRun:
     worker: str
     collected: CollectedFile
     results: tuple[TestResult, ...]
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)

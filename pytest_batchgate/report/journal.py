@@ -141,7 +141,7 @@ class Journal:
             )
         return (
             f'{{"event":"TestsWereRun","at":{seconds(event.at)},"worker":{quoted(event.worker)},'
-            f'"file":{quoted(collected.file)},"results":[{",".join(results)}]}}'
+            f'"file":{quoted(collected.file)}{_LATE if event.late else ""},"results":[{",".join(results)}]}}'
         )
 
     def _carried(self, event: TestsWereCarried) -> str:
@@ -201,6 +201,9 @@ class Journal:
 
     def _gate(self, claim: int) -> str | None:
         return self._gates[claim] if claim != NO_GATE else None
+
+
+_LATE = ',"late":true'
 
 
 def _object(event: str, values: dict[str, object]) -> str:

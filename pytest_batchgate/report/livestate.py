@@ -69,6 +69,7 @@ class GateView:
     breaker: BreakerChanged | None = None  # its last change, unless that closed it again
     report: GateReport | None = None  # once it has ended
     counts: Counter[str] = field(default_factory=Counter)  # by outcome
+    late: int = 0  # of `counts`: errors of tests that had been counted before
     reruns: int = 0  # of tests that did not pass
     tests: int = 0  # collected so far
     expected_s: float | None = None  # by record; None without one
@@ -80,7 +81,7 @@ class GateView:
 
     @property
     def done(self) -> int:
-        return self.counts.total()
+        return self.counts.total() - self.late
 
     @property
     def failed(self) -> int:
@@ -130,7 +131,9 @@ class LiveState:
 
     def fold(self, event: Event) -> None:
         """Take in what happened.  Linear in the tests of a batch, constant otherwise."""
-        if isinstance(event, (TestsWereRun, TestsWereCarried)):
+        if isinstance(event, TestsWereRun) and event.late:
+            self._add_late(event)
+        elif isinstance(event, (TestsWereRun, TestsWereCarried)):
             self._count(event.collected, ((result.index, result.outcome) for result in event.results))
         elif isinstance(event, TestWasLost):
             self._count(event.collected, [(event.index, event.outcome)])
@@ -187,6 +190,15 @@ class LiveState:
             view = claims[gates[index]] if gates[index] >= 0 else None
             if view is not None:
                 view.counts[outcome] += 1
+
+    def _add_late(self, event: TestsWereRun) -> None:
+        """As pytest counts: the error of a session's fixture stands beside how its test ended."""
+        for result in event.results:
+            claim = event.collected.gates[result.index]
+            view = self._claims[claim] if claim >= 0 else None
+            if view is not None and result.outcome in {"failed", "error"}:
+                view.counts["error"] += 1
+                view.late += 1
 
     def _add_tests(self, collected: CollectedFile) -> None:
         """Another environment collects the same tests again: only more of them count."""

@@ -259,8 +259,11 @@ class _Reader:
     def _run(self, told: dict[str, Any]) -> TestsWereRun:
         *others, last = self._batches(told)
         worker = str(told["worker"])
-        self._events += [TestsWereRun(told["at"], worker, file, tuple(results)) for file, results in others]
-        return TestsWereRun(told["at"], worker, last[0], tuple(last[1]))
+        late = told.get("late") is True
+        self._events += [
+            TestsWereRun(told["at"], worker, file, tuple(results), late) for file, results in others
+        ]
+        return TestsWereRun(told["at"], worker, last[0], tuple(last[1]), late)
 
     def _carried(self, told: dict[str, Any]) -> TestsWereCarried:
         *others, last = self._batches(told)

@@ -229,7 +229,8 @@ class Replay:
     def _on_TestsWereRun(self, at: float, line: Line) -> Event:  # noqa: N802
         for row in line.get("failures", ()):
             self._add(_failure(at, row))
-        return TestsWereRun(at, str(line["worker"]), self._all, tuple(self._results(line)))
+        results, late = tuple(self._results(line)), line.get("late") is True
+        return TestsWereRun(at, str(line["worker"]), self._all, results, late=late)
 
     def _on_TestsWereCarried(self, at: float, line: Line) -> Event:  # noqa: N802
         return TestsWereCarried(at, self._all, tuple(self._results(line)))

@@ -92,6 +92,7 @@ class ShortJournal(Journal):
         self._failures += len(rows)
         counts = json.dumps(self._counts(event.collected, event.results))
         more = f',"failures":{rendered(rows)}' if rows else ""
+        more += ',"late":true' if event.late else ""
         at = seconds(event.at)
         return f'{{"event":"TestsWereRun","at":{at},"worker":"{event.worker}","counts":{counts}{more}}}'
 

@@ -6,6 +6,7 @@ from simworld import SimCommand, SimFile, SimTest
 from stories import case, command, file, play, story, suite
 
 from pytest_batchgate.core.dispatch import Dispatcher
+from pytest_batchgate.core.events import TestsWereRun
 from pytest_batchgate.core.model import Config
 from pytest_batchgate.core.plan import build_plan
 from pytest_batchgate.core.protocol import (
@@ -168,7 +169,8 @@ def test_a_session_fixture_that_fails_after_the_last_report_fails_the_run() -> N
     passed, broken = TestResult(0, "passed", 0.1), TestResult(0, "error", 0.0)
     dispatcher.handle(TestsFinished(spawn.worker, assign.unit, (passed,)), 0.0)
     dispatcher.handle(UnitFinished(spawn.worker, assign.unit), 0.0)
-    dispatcher.handle(TestsFinished(spawn.worker, assign.unit, (broken,)), 0.0)
+    events = dispatcher.handle(TestsFinished(spawn.worker, assign.unit, (broken,)), 0.0).events
+    assert [event.late for event in events if isinstance(event, TestsWereRun)] == [True]
     dispatcher.handle(WorkerEnded(spawn.worker), 0.0)
     assert dispatcher.finished
     assert dispatcher.state.late_errors == 1

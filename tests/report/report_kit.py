@@ -285,7 +285,7 @@ def story() -> list[Event]:
         ),
         again(2.8, ran(7, "failed", 2.5, 0.1, TIMED_OUT)),
         TestsWereRun(2.8, "gw0", FILE, (ran(7, "failed", 2.6, 0.1, FAILS),)),
-        TestsWereRun(3.0, "gw0", FILE, (TestResult(6, "error", 0.05, (2.9, FIXTURE)),)),
+        TestsWereRun(3.0, "gw0", FILE, (TestResult(6, "error", 0.05, (2.9, FIXTURE)),), late=True),
         GateFinished(3.6, DOCS),
         GateFinished(3.7, UNIT),
         GateFinished(4.6, DB),

@@ -87,7 +87,7 @@ def test_a_finished_run() -> None:
     state = follow(recorded(story()))
     assert shown(view(state, state.at, "finished", width=200, height=60)) == (
         "run 01234567, finished\n"
-        "5s · 5 of 5 gates · 10 of 9 tests · 4 failed · 3 gates not good\n"
+        "5s · 5 of 5 gates · 9 of 9 tests · 4 failed · 3 gates not good\n"
         "├─ ✗ lint  failed      0.9s           6 findings, exit code 1\n"
         "├─ ✓ docs  flaky       2.5s           passed on attempt 2\n"
         "├─ ✓ db    stopped     4.5s\n"
