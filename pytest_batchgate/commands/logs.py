@@ -25,7 +25,7 @@ from pytest_batchgate.commands.base import (
 )
 from pytest_batchgate.commands.following import POLL_S, Tail, find_run, followed
 from pytest_batchgate.core.defusing import Defuser
-from pytest_batchgate.core.events import Event, GateFinished, GateStarted
+from pytest_batchgate.core.events import Event, GateFinished, GateReport, GateStarted
 from pytest_batchgate.core.lognames import stem_of_attempt
 from pytest_batchgate.doctor.place import rootdir_of, state_folder
 from pytest_batchgate.errors import OptionError, did_you_mean
@@ -34,7 +34,6 @@ from pytest_batchgate.report.retold import Failure
 from pytest_batchgate.report.words import harmless_lines
 
 _BLOCK_BYTES = 1 << 16
-_CLOCKS_S = 2.0  # by which clocks of files and processes may differ
 _LONGEST_LINE = 1 << 20  # bytes; a longer one is shown in pieces
 
 
@@ -117,7 +116,7 @@ class Shown:
         self._on_github = os.environ.get("GITHUB_ACTIONS") == "true"
 
     def write(self, gate: str, text: str) -> None:
-        for line in [text] if self._raw else harmless_lines(text, unicode=self._unicode) or [""]:
+        for line in text.split("\n") if self._raw else harmless_lines(text, unicode=self._unicode) or [""]:
             if self._pattern is None or self._pattern.search(line):
                 head = styled(f"{gate:{self._width}} | ", "dim", colour=self._colour) if self._prefix else ""
                 sys.stdout.write(f"{head}{self._sound(line)}\n")
@@ -135,10 +134,9 @@ class LogFile:
     """A command's log as it grows."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._file: BinaryIO | None = None
         self._rest = b""
-        self._over = False
 
     def lines(self, *, whole: bool) -> Iterator[str]:
         """What was added, in whole lines; with ``whole`` what has no end yet, too."""
@@ -155,22 +153,13 @@ class LogFile:
             yield self._rest.decode("utf-8", "replace")
             self._rest = b""
 
-    def is_later_than(self, unix_s: float) -> bool:
-        """Whether a run after this one wrote it: nothing was read of it, and it is newer than it can be."""
-        try:
-            return not self._over and self._file is None and self._path.stat().st_mtime > unix_s + _CLOCKS_S
-        except OSError:
-            return False
-
-    def close(self) -> None:
-        """Nothing more is read of it."""
-        self._over = True
+    @property
+    def was_found(self) -> bool:
+        return self._file is not None
 
     def _open(self) -> bool:
-        if self._over:
-            return False
         try:
-            file = open(self._path, "rb", opener=_without_waiting)  # noqa: SIM115 (read for long)
+            file = open(self.path, "rb", opener=_without_waiting)  # noqa: SIM115 (read for long)
         except OSError:
             return False
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -202,8 +191,8 @@ class Logs:
                     self._said += ((each.gate or "collection", line) for line in _failure(each))
             elif isinstance(each, GateStarted):
                 self._start(str(each.gate))
-            elif isinstance(each, GateFinished) and each.report.name == self._only:
-                self.over = True
+            elif isinstance(each, GateFinished):
+                self._end(each.report)
 
     def _start(self, gate: str) -> None:
         known = self._state.gates.get(gate)  # type: ignore[call-overload]
@@ -214,23 +203,28 @@ class Logs:
         path = Path(self._state.start.logs, f"{stem_of_attempt(stem, number)}.log")
         self._files.append((gate, LogFile(path)))
 
-    def _ended_unix_s(self) -> float:
-        return self._state.start.started_unix_s + self._state.at
+    def _end(self, report: GateReport) -> None:
+        self.over = self.over or report.name == self._only
+        of_gate = [file for name, file in self._files if name == report.name]
+        if of_gate and report.log_path is not None:
+            of_gate[-1].path = Path(report.log_path)  # elsewhere, if there was no room at its place
 
     def fresh(self, *, whole: bool) -> Iterator[tuple[str, str]]:
         """Gate and line of all that is new."""
         for gate, file in self._files:
-            if self._state.result is not None and file.is_later_than(self._ended_unix_s()):
-                yield gate, "(its log was written over by a later run)"
-                file.close()
             for line in file.lines(whole=whole or self.over):
                 yield gate, line
+            if whole and not file.was_found:
+                yield gate, "(its log is not kept any more)"
         said, self._said = self._said, []
         yield from said
 
 
 def _failure(failure: Failure) -> Iterator[str]:
-    yield f"{failure.nodeid} {failure.outcome}: {failure.message}".rstrip(": ")
+    first, *more = failure.message.splitlines() or [""]
+    yield f"{failure.nodeid} {failure.outcome}: {first}".rstrip(": ")
+    if not failure.text:
+        yield from (f"    {line}" for line in more)
     for line in failure.text.splitlines():
         yield f"    {line}"
     for heading, text in failure.output:

@@ -21,3 +21,7 @@ def path_matches(path: str, prefixes: Sequence[str]) -> bool:
         if stem in {"", "."} or path == stem or path.startswith(stem + "/"):
             return True
     return False
+
+
+# Names another folder for what outlives runs than pytest's cache; heeded by runs and by `batchgate`.
+STATE_DIR = "BATCHGATE_STATE_DIR"

@@ -7,7 +7,17 @@ from collections.abc import Iterable
 
 from pytest_batchgate.core.model import GateName
 
+_SHORT_ID = 8  # characters: as much of it as is shown, and told apart by `--run`
 _STEM_LIMIT = 200  # characters of a file name, of the 255 bytes that file systems take
+
+
+def folder_of_run(run_id: str) -> str:
+    """The folder that a run's logs get to themselves."""
+    return run_id[:_SHORT_ID]
+
+
+def is_folder_of_run(name: str) -> bool:
+    return len(name) == _SHORT_ID and not set(name) - set("0123456789abcdef")
 
 
 def stem_of_attempt(stem: str, number: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pytest_batchgate.config.project import Project, read_project
 from pytest_batchgate.config.source import YAML_NAMES
 from pytest_batchgate.config.testlayout import read_settings
+from pytest_batchgate.core.agreed import STATE_DIR
 from pytest_batchgate.errors import ConfigError, OptionError
 
 _ROOT_SIGNS = (*YAML_NAMES, "pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", ".git")
@@ -63,6 +64,9 @@ def rootdir_of(typed: str | None) -> Path:
 
 def state_folder(rootdir: Path) -> Path:
     """Where runs of this repository leave what outlives them.  Raises OptionError where that is nowhere."""
+    given = os.environ.get(STATE_DIR)
+    if given:  # from where pytest was started; most start it in the root
+        return rootdir / given
     project = project_of(rootdir)
     typed = os.environ.get("PYTEST_ADDOPTS", "")
     found = cache_dir(project, list(read_settings(project).addopts), typed)
@@ -71,4 +75,4 @@ def state_folder(rootdir: Path) -> Path:
             "`-p no:cacheprovider` switches pytest's cache off, so that runs leave nothing behind",
             todo="Remove it from addopts and PYTEST_ADDOPTS",
         )
-    return rootdir / os.path.expandvars(found) / "batchgate"
+    return rootdir / os.path.expandvars(os.path.expanduser(found)) / "batchgate"  # noqa: PTH111 (as pytest does)

@@ -197,7 +197,7 @@ class Controller:
         raise_stop(session, self.stop, dispatcher.state, bridge)
 
     def command_runner(self) -> CommandRunner:
-        logs = log_dir(self.config, self.run_dir)
+        logs = log_dir(self.config, self.run_dir, self.launch.run_id)
         return make_runner(self.launch, self.inbox.put, log_dir=logs, guard=self.guard)
 
     def run_options(self, config: pytest.Config) -> RunOptions:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-STATE_DIR = "BATCHGATE_STATE_DIR"
+from pytest_batchgate.core.agreed import STATE_DIR
+from pytest_batchgate.core.lognames import folder_of_run
 
 
 def given_state_dir(config: pytest.Config) -> Path | None:
@@ -26,14 +27,17 @@ def state_dir(config: pytest.Config) -> Path | None:
     return Path(cache._cachedir) / "batchgate" if cache is not None else None
 
 
-def log_dir(config: pytest.Config, run_dir: Path) -> Path:
-    """For the logs of commands; ``run_dir``, which goes with the run, where there is no other."""
+def log_dir(config: pytest.Config, run_dir: Path, run_id: str) -> Path:
+    """For the logs of commands, made with the first of them.
+
+    It is ``run_dir``, which goes with the run, where there is no other.
+    """
     folder = state_dir(config)
     if folder is not None:
         logs = folder / "logs"
         with contextlib.suppress(OSError):
             logs.mkdir(parents=True, exist_ok=True)
-            return logs
+            return logs / folder_of_run(run_id)
     with contextlib.suppress(OSError):
         run_dir.mkdir(mode=0o700, exist_ok=True)
     return run_dir

@@ -105,14 +105,16 @@ class RunRecorder:
             self._file.close()
 
     def _begin(self) -> Subscriber:
-        from pytest_batchgate.core.lognames import file_stems
+        from pytest_batchgate.core.lognames import file_stems, folder_of_run
         from pytest_batchgate.plugin.telling import BridgeTeller
         from pytest_batchgate.report.shortjournal import ShortJournal
-        from pytest_batchgate.store.runs import RunFile
+        from pytest_batchgate.store.runs import RunFile, thin_out_logs
 
         launch, started = self._launch, self._started_unix_s
         plan = launch.plan
         self._file = RunFile(self._folder, run_id=launch.run_id, started_unix_s=started)
+        logs = self._folder / "logs" / folder_of_run(launch.run_id)
+        thin_out_logs(self._folder, logs.parent)
         more = {
             "pid": os.getpid(),
             "rootdir": str(launch.rootdir),
@@ -120,7 +122,7 @@ class RunRecorder:
             "needs": plan.needs,
             "sequential": launch.sequential,
             "narrowed": self._narrowed,
-            "logs": str(self._folder / "logs"),
+            "logs": str(logs),
             "log_names": file_stems([gate.name for gate in plan.gates]),
         }
         return ShortJournal(

@@ -18,9 +18,8 @@ HAS_POSTGRES = bool(list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))) or b
 
 
 def log_of(example: Path, gate: str) -> str:
-    logs = sorted((example / ".pytest_cache" / "batchgate" / "logs").glob(f"{gate}*.log"))
-    assert logs
-    return logs[-1].read_text(encoding="utf-8")
+    logs = (example / ".pytest_cache" / "batchgate" / "logs").glob(f"*/{gate}*.log")
+    return max(logs, key=lambda path: path.stat().st_mtime_ns).read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_batchgate.core.lognames import folder_of_run
 from pytest_batchgate.store import runs
 from pytest_batchgate.store.runs import FOLDER, RunFile, kept_runs, pick_run
 
@@ -116,3 +117,71 @@ def test_nothing_is_written_where_nothing_can_be(tmp_path: Path) -> None:
     assert not file.is_watched()
     file.close()
     assert kept_runs(tmp_path) == []
+
+
+def logs_of(folder: Path, run_id: str, *, size: int = 1) -> Path:
+    logs = folder / "logs" / folder_of_run(run_id)
+    logs.mkdir(parents=True)
+    logs.joinpath("lint.log").write_bytes(b"x" * size)
+    os.utime(logs, (1, 1))
+    return logs
+
+
+def test_logs_go_with_their_run_and_what_is_not_ours_stays(tmp_path: Path) -> None:
+    written(tmp_path, 1)
+    kept, gone = logs_of(tmp_path, "run1"), logs_of(tmp_path, "0123456789")
+    theirs = tmp_path / "logs" / "theirs"
+    mixed = logs_of(tmp_path, "abcdef0123")
+    theirs.mkdir()
+    mixed.joinpath("notes.txt").touch()
+    os.utime(mixed, (1, 1))
+    runs.thin_out_logs(tmp_path, tmp_path / "logs")
+    assert kept.joinpath("lint.log").exists()
+    assert theirs.exists()
+    assert not gone.exists()
+    assert [path.name for path in mixed.iterdir()] == ["notes.txt"]
+    runs.thin_out_logs(tmp_path, tmp_path / "nowhere")
+
+
+def test_large_logs_of_older_runs_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "KEPT_LOG_BYTES", 100)
+    folders = []
+    for number in (1, 2, 3):
+        written(tmp_path, number)
+        folders.append(logs_of(tmp_path, f"run{number}", size=80))
+    runs.thin_out_logs(tmp_path, tmp_path / "logs")
+    assert [folder.exists() for folder in folders] == [False, True, True]
+
+
+def test_a_full_disk_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is still held, and goes on in a line of its own as soon as there is room."""
+    file = RunFile(tmp_path, run_id="abc", started_unix_s=1.0)
+    write = os.write
+
+    def full(descriptor: int, line: bytes) -> int:
+        if len(line) < 4:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, line[:3])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        file.append(b"first\n")
+    (run,) = kept_runs(tmp_path)
+    assert run.is_alive()
+    file.append(b"last\n")
+    assert run.path.read_bytes() == b"fir\nlast\n"
+    file.close()
+
+
+def test_who_asks_meanwhile_does_not_keep_a_run_from_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, asked = runs._lock, iter([False, False])
+    monkeypatch.setattr(
+        runs, "_lock", lambda descriptor, **how: next(asked, None) is None and lock(descriptor, **how)
+    )
+    file = RunFile(tmp_path, run_id="abc", started_unix_s=1.0)
+    monkeypatch.undo()
+    (run,) = kept_runs(tmp_path)
+    assert run.is_alive()
+    file.close()
