@@ -15,6 +15,8 @@ SCHEMA = 1
 SLOWER = 1.2  # times as long as before, and
 SLOWER_S = 0.1  # this many seconds longer: less is noise
 _ILL = frozenset({"failed", "error"})
+_PASSED = frozenset({"passed", "flaky"})  # others that are good did no work
+_RAN = _PASSED | {"failed"}
 
 
 def statistics(
@@ -37,7 +39,7 @@ def statistics(
         "runs": [_run(run) for run in runs[-limit:]],
         "slowest_tests": _slowest_tests(noted)[:limit],
         "slowest_gates": _slowest_gates(gates)[:limit],
-        "flakiest_tests": _flakiest(runs, noted)[:limit],
+        "flakiest_tests": _flakiest(runs, gates, noted)[:limit],
         "trends": _trends(gates, limit),
         "changes": _changes(since, last, gates, noted, slower) if since and last else None,
     }
@@ -82,13 +84,20 @@ def _median(values: list[float]) -> float:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def _flakiest(runs: Sequence[PastRun], noted: Iterable[NotedTest]) -> list[dict[str, Any]]:
+def _ran_whole(sample: GateSample) -> bool:
+    """Whether each test of the gate came to an end there, so that one that is not noted was good."""
+    return sample.state in _RAN and not sample.not_run
+
+
+def _flakiest(
+    runs: Sequence[PastRun], gates: Iterable[GateSample], noted: Iterable[NotedTest]
+) -> list[dict[str, Any]]:
     """Tests that passed on a retry, or went from good to bad and back.
 
-    A test that is not noted in a run counts as good there: most are.  Only once broken and mended is
-    no flakiness.
+    A test that is not noted in a run of its whole gate counts as good there: most are.  Only once broken
+    and mended is no flakiness.
     """
-    whole = [run.run for run in runs if not run.narrowed]
+    ran = {(sample.run_id, sample.gate) for sample in gates if _ran_whole(sample)}
     bad: dict[str, set[int]] = {}
     flaky: dict[str, int] = {}
     gate: dict[str, str] = {}
@@ -100,7 +109,11 @@ def _flakiest(runs: Sequence[PastRun], noted: Iterable[NotedTest]) -> list[dict[
             flaky[test.nodeid] = flaky.get(test.nodeid, 0) + 1
     found = []
     for nodeid in {**flaky, **bad}:
-        failed = [run in bad.get(nodeid, ()) for run in whole]
+        failed = [
+            run.run in bad.get(nodeid, ())
+            for run in runs
+            if not run.narrowed and (run.run in bad.get(nodeid, ()) or (run.run_id, gate[nodeid]) in ran)
+        ]
         falls = sum(after and not before for before, after in zip([False, *failed], failed, strict=False))
         if flaky.get(nodeid) or falls > 1:
             found.append(
@@ -141,17 +154,17 @@ def _changes(
     """The last run beside an earlier one."""
     before = {sample.gate: sample for sample in gates if sample.run_id == since.run_id}
     after = {sample.gate: sample for sample in gates if sample.run_id == last.run_id}
-    bad_before = {test.nodeid for test in noted if test.run == since.run and test.outcome in _ILL}
+    bad_before = {test.nodeid: test.gate for test in noted if test.run == since.run and test.outcome in _ILL}
     bad_after = {test.nodeid for test in noted if test.run == last.run and test.outcome in _ILL}
-    took_before = {test.nodeid: test.duration_s for test in noted if test.run == since.run}
-    took_after = {test.nodeid: test.duration_s for test in noted if test.run == last.run}
+    whole = {name for name, sample in after.items() if _ran_whole(sample) and not last.narrowed}
+    part = since.narrowed or last.narrowed
     return {
         "since": since.run_id,
         "to": last.run_id,
-        "new_failures": sorted(bad_after - bad_before),
-        "fixed": sorted(bad_before - bad_after) if not last.narrowed else [],
-        "slower_tests": _slower(took_before, took_after, slower),
-        "slower_gates": _slower(_walls(before), _walls(after), slower),
+        "new_failures": sorted(bad_after - bad_before.keys()),
+        "fixed": sorted(test for test, gate in bad_before.items() if test not in bad_after and gate in whole),
+        "slower_tests": _slower(_durations(noted, since), _durations(noted, last), slower),
+        "slower_gates": _slower(_walls(before, part=part), _walls(after, part=part), slower),
         "changed_gates": [
             {"gate": name, "before": before[name].state, "after": after[name].state}
             for name in after
@@ -164,9 +177,20 @@ def _changes(
     }
 
 
-def _walls(gates: Mapping[str, GateSample]) -> dict[str, float]:
-    """Of gates that came to their own end, good ones: others took what they took."""
-    return {name: sample.wall_s for name, sample in gates.items() if GateState(sample.state).good}
+def _durations(noted: Iterable[NotedTest], run: PastRun) -> dict[str, float]:
+    """Of tests that came to a good end: others took what they took."""
+    return {
+        test.nodeid: test.duration_s for test in noted if test.run == run.run and test.outcome not in _ILL
+    }
+
+
+def _walls(gates: Mapping[str, GateSample], *, part: bool) -> dict[str, float]:
+    """Of gates that did all their work, and passed.  ``part``: tests were left out of one of the runs."""
+    return {
+        name: sample.wall_s
+        for name, sample in gates.items()
+        if sample.state in _PASSED and not (part and sample.kind == "tests")
+    }
 
 
 def _slower(before: Mapping[str, float], after: Mapping[str, float], times: float) -> list[dict[str, Any]]:

@@ -53,8 +53,9 @@ def run(options: argparse.Namespace) -> int:
     history = History.open(folder)
     runs, gates, noted = history.runs(), history.gate_samples(), history.noted_tests()
     if not runs:
-        trouble = next(iter(history.warnings), f"no run is recorded in {folder}")
-        raise OptionError(trouble, todo="Start one: pytest --batch-gates")
+        if history.warnings:
+            raise OptionError(history.warnings[0])
+        raise OptionError(f"no run is recorded in {folder}", todo="Start one: pytest --batch-gates")
     _check_gate(gates, options.gate)
     found = statistics(
         runs,

@@ -67,6 +67,7 @@ class GateSample(NamedTuple):
     peak_rss_bytes: int
     attempts: int
     tests: int
+    not_run: int = 0  # tests that it came not to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

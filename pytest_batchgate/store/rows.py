@@ -167,9 +167,14 @@ def read_slowest(db: sqlite3.Connection, limit: int) -> tuple[TimedTest, ...]:
 def read_gates(db: sqlite3.Connection) -> tuple[GateSample, ...]:
     rows = db.execute(
         "SELECT run_id, started_unix_s, gate, kind, state, gates.wall_s, work_s, cpu_s, peak_rss_bytes,"
-        " attempts, tests FROM gates JOIN runs USING (run) ORDER BY run, gate"
+        " attempts, tests, counts FROM gates JOIN runs USING (run) ORDER BY run, gate"
     )
-    return tuple(GateSample(*row) for row in rows)
+    return tuple(GateSample(*row[:-1])._replace(not_run=_not_run(row[-1])) for row in rows)
+
+
+def _not_run(counts: str) -> int:
+    told = json.loads(counts)
+    return int(told.get("not_run", 0)) if isinstance(told, dict) else 0
 
 
 def read_runs(db: sqlite3.Connection) -> tuple[PastRun, ...]:

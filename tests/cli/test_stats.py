@@ -265,3 +265,24 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     code, out, error = asked()
     assert (code, out, error.count("\n")) == (4, "", 1)
     assert "was damaged" in error
+
+
+def test_what_did_not_run_is_neither_mended_nor_flaky_nor_slower() -> None:
+    """unit was skipped in run 2, stopped by -x in run 4, and cached or cut short elsewhere."""
+    gates = [
+        gate(1, "unit", 4.0, "failed"),
+        gate(2, "unit", 0.0, "skipped"),
+        gate(3, "unit", 4.0, "failed"),
+        gate(4, "unit", 4.0, "failed")._replace(not_run=3),
+        gate(1, "lint", 0.0, "carried"),
+        gate(4, "lint", 5.0),
+        gate(1, "e2e", 0.1)._replace(kind="tests"),
+        gate(4, "e2e", 5.0)._replace(kind="tests"),
+    ]
+    tests = [noted(1, "bad", "failed", 0.0), noted(3, "bad", "failed"), noted(4, "other", "failed")]
+    for run in (RUNS[1], RUNS[3]):
+        found = statistics([*RUNS[: run.run]], gates, tests, since=RUNS[0])
+        assert found["changes"]["fixed"] == []
+    assert found["flakiest_tests"] == []
+    found = statistics(RUNS, gates, [*tests, noted(4, "bad", "passed", 2.0)], since=past(1, narrowed=True))
+    assert found["changes"]["slower_gates"] == found["changes"]["slower_tests"] == []
