@@ -69,7 +69,7 @@ class Tail:
             while self._whole:  # kept: whoever asks may stop at any line, and ask again
                 try:
                     told = json.loads(self._whole.popleft())
-                except ValueError:  # of a disk that was full
+                except (ValueError, RecursionError):  # of a disk that was full, or not ours
                     continue
                 if isinstance(told, dict):
                     yield told

@@ -45,6 +45,9 @@ from pytest_batchgate.errors import BatchGateError
 
 Line = Mapping[str, Any]
 
+_LONGEST_S = 1e9
+_MOST_TESTS = 1_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
@@ -152,8 +155,10 @@ class Replay:
         maker = getattr(self, f"_on_{line.get('event')}", None)
         if maker is not None:
             try:
-                yield maker(float(line["at"]), line)
-            except (KeyError, TypeError, ValueError, AttributeError):
+                at = float(line["at"])
+                if 0 <= at < _LONGEST_S:
+                    yield maker(at, line)
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
                 return
 
     def _add(self, failure: Failure) -> None:
@@ -209,7 +214,7 @@ class Replay:
         return FilesListed(at, tuple(map(str, line["files"])))
 
     def _on_FileWasCollected(self, at: float, line: Line) -> Event:  # noqa: N802
-        gates = [self._claims[gate] for gate, number in line["tests"].items() for _ in range(int(number))]
+        gates = [self._claims[gate] for gate, number in line["tests"].items() for _ in range(_number(number))]
         for text in line["errors"]:
             self._add(
                 Failure(
@@ -238,7 +243,7 @@ class Replay:
     def _results(self, line: Line) -> Iterable[TestResult]:
         for gate, outcomes in line["counts"].items():
             for outcome, number in outcomes.items():
-                for _ in range(int(number)):
+                for _ in range(_number(number)):
                     yield TestResult(self._claims[gate], str(outcome), 0.0)
 
     def _on_TestWasLost(self, at: float, line: Line) -> Event:  # noqa: N802
@@ -270,6 +275,14 @@ class Replay:
         result["gates"] = tuple(map(_report, result["gates"]))
         result["schedule"] = Schedule(**_known(Schedule, result["schedule"]))
         return RunFinished(at, RunResult(**result))
+
+
+def _number(told: Any) -> int:
+    """Raises ValueError for more tests than a line ever tells of."""
+    number = int(told)
+    if number > _MOST_TESTS:
+        raise ValueError(number)
+    return number
 
 
 def _report(data: Mapping[str, Any]) -> GateReport:

@@ -209,6 +209,8 @@ def test_lines_that_are_not_understood_are_passed_over() -> None:
         {"event": "Invented", "at": 1},
         {"event": "GateStarted"},
         {"event": "GateStarted", "at": "x"},
+        {"event": "GateStarted", "at": float("inf"), "gate": "docs", "slots": []},
+        {"event": "TestsWereRun", "at": 1, "worker": "gw0", "counts": {"unit": {"passed": 10**12}}},
     ):
         assert state.read(line) == []
     assert view(state, 1.0, "running", width=200, height=60) == before

@@ -63,6 +63,14 @@ def test_each_run_has_its_own_logs(tmp_path: Path, asked: Asked) -> None:
     assert asked("logs", "lint") == (0, "(its log is not kept any more)\n", "")
 
 
+def test_a_damaged_line_is_passed_over(tmp_path: Path, asked: Asked) -> None:
+    record(tmp_path / "state", "aaaaaaaa11", 1, story())
+    (path,) = (tmp_path / "state" / "runs").glob("*.jsonl")
+    path.write_bytes(b"[" * 100_000 + b"\n\0\xff\n" + path.read_bytes())
+    assert asked("monitor", "--once")[:2] == (0, asked("monitor", "--once", "--run", "aa")[1])
+    assert asked("monitor")[0] == 1
+
+
 def test_each_line_of_a_failure_has_its_gate(tmp_path: Path, asked: Asked) -> None:
     record(tmp_path / "state", "aaaaaaaa11", 1, hostile())
     code, out, _ = asked("logs")
