@@ -11,6 +11,7 @@ import re
 import stat
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -83,8 +84,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _pattern(typed: str | None) -> re.Pattern[str] | None:
+    if typed is None:
+        return None
     try:
-        return re.compile(typed) if typed is not None else None
+        with warnings.catch_warnings():  # of what a later Python may take otherwise, with a line of ours
+            warnings.simplefilter("ignore")
+            return re.compile(typed)
     except (re.error, OverflowError, RecursionError) as problem:
         raise OptionError(
             f"{typed!r} is no regular expression: {problem}", where="--filter", todo="Mend it, or escape it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -61,6 +62,17 @@ def test_each_run_has_its_own_logs(tmp_path: Path, asked: Asked) -> None:
     assert asked("logs", "docs") == (0, "of bbbbbbbb22\nagain\n\x1b[31m\ufffd no end\n", "")
     assert asked("logs", "docs", "--run", "aaaa", "--filter", "^of")[1] == "of aaaaaaaa11\n"
     assert asked("logs", "lint") == (0, "(its log is not kept any more)\n", "")
+
+
+def test_an_odd_filter_is_taken_without_a_word(tmp_path: Path, asked: Asked) -> None:
+    record(tmp_path / "state", "aaaaaaaa11", 1, story())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert asked("logs", "unit", "--filter", "[[]a<b") == (
+            0,
+            "tests/test_a.py::TestC::test_fails[a<b-&] failed: assert 1 == 2\n",
+            "",
+        )
 
 
 def test_a_damaged_line_is_passed_over(tmp_path: Path, asked: Asked) -> None:
