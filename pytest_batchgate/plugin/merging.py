@@ -25,7 +25,7 @@ from pytest_batchgate.report.journal import Journal
 from pytest_batchgate.report.jsonreport import JsonReport
 from pytest_batchgate.report.junit import JunitReport
 from pytest_batchgate.report.plain import PlainReport
-from pytest_batchgate.report.replay import ReplayTeller, read_part
+from pytest_batchgate.report.replay import ReplayTeller, is_whole, read_part
 from pytest_batchgate.report.sarif import SarifReport
 from pytest_batchgate.report.settled import Settle, Settled
 from pytest_batchgate.report.summary import Summary
@@ -40,7 +40,7 @@ def merge(folders: Sequence[Path], out: Path | None) -> int:
 
     Raises OptionError if nothing can be written to ``out``, ReportError where not one part can be read.
     """
-    paths = list(dict.fromkeys(path for folder in folders for path in _journals(folder)))
+    paths = list(dict.fromkeys(path for folder in folders for path in _journals(folder, out)))
     if out is not None:
         if any(path.parent.resolve() == out.resolve() for path in paths):
             raise OptionError(
@@ -89,10 +89,19 @@ def _collected(problems: list[str]) -> Iterator[None]:
         problems.append(str(problem))
 
 
-def _journals(folder: Path) -> list[Path]:
-    """Of a report folder its own; of a folder of report folders theirs."""
+def _journals(folder: Path, out: Path | None) -> list[Path]:
+    """Of a report folder its own; of a folder of report folders theirs.
+
+    What an earlier merge left in ``out`` is no part: it is about to be written anew.
+    """
+
+    def is_part(path: Path) -> bool:
+        return out is None or path.parent.resolve() != out.resolve() or not is_whole(path)
+
     own = folder / JOURNAL
-    return [own] if own.is_file() else sorted(folder.glob(f"*/{JOURNAL}")) or [own]
+    if own.is_file() and is_part(own):
+        return [own]
+    return [path for path in sorted(folder.glob(f"*/{JOURNAL}")) if is_part(path)] or [own]
 
 
 def _with_logs(joined: Joined, parts: Sequence[Part], folder: Path) -> Joined:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from pytest_batchgate.core.events import (
 from pytest_batchgate.core.joining import Part
 from pytest_batchgate.core.model import Gate, GateState
 from pytest_batchgate.core.protocol import CollectedFile, TestResult, Traits
+from pytest_batchgate.core.shards import MOST_SHARDS
 from pytest_batchgate.errors import ReportError
 from pytest_batchgate.report.journal import SCHEMA
 from pytest_batchgate.report.structure import made, number
@@ -49,6 +51,8 @@ _PLAIN: Mapping[str, type[Any]] = {
         WorkerStopped,
     )
 }
+
+_GATE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # logs are files of that name
 
 
 class _Said(NamedTuple):
@@ -110,6 +114,16 @@ def read_part(path: Path, *, shown: str, claims: dict[str, int], epoch_s: list[f
     return reader.part(shown)
 
 
+def is_whole(path: Path) -> bool:
+    """Whether the file tells of a run that was no shard, such as a joined one."""
+    try:
+        with path.open("rb") as file:
+            told = json.loads(file.readline())
+        return type(told) is dict and told.get("event") == "RunStarted" and "shard" not in told
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
 def _take(reader: _Reader, line: bytes, count: int, shown: str) -> None:
     try:
         told = json.loads(line)
@@ -137,6 +151,7 @@ class _Reader:
         self._epoch_s = epoch_s
         self._shift_s = 0.0
         self._gates: tuple[Gate, ...] = ()
+        self._known: set[str] = set()
         self._workers = 1
         self._run_id = ""
         self._events: list[Event] = []
@@ -154,9 +169,9 @@ class _Reader:
             shown=shown,
             index=about["index"],
             count=about["count"],
-            facts={str(name): str(value) for name, value in about["facts"].items()},
-            narrowed=bool(about["narrowed"]),
-            source=str(about["source"]),
+            facts=about["facts"],
+            narrowed=about["narrowed"],
+            source=about["source"],
             run_id=self._run_id,
             began_s=self._shift_s,
             workers=self._workers,
@@ -176,6 +191,7 @@ class _Reader:
         told["at"] = number(told["at"]) + self._shift_s
         if name in _PLAIN:
             event = made(_PLAIN[name], told)
+            self._check(getattr(event, "gate", None))
             if isinstance(event, RunFinished):
                 self._last = event
             else:
@@ -183,6 +199,7 @@ class _Reader:
         elif name == "GateFinished":
             finished = made(GateFinished, told)
             report = finished.report
+            self._check(report.name)
             self._logs[report.name] = tuple(map(str, told.get("log", ())))
             if report.started_s is not None:
                 report = replace(report, started_s=report.started_s + self._shift_s)
@@ -194,18 +211,33 @@ class _Reader:
         about = told.get("shard")
         if about is None:
             raise _NoPartError("this was no shard: the whole run is in its own reports")
-        if not 1 <= about["index"] <= about["count"]:
+        index, count = about["index"], about["count"]
+        if not (type(index) is int and type(count) is int and 1 <= index <= count <= MOST_SHARDS):
             raise ValueError("no shard has such a number")
         started_unix_s = number(told["started_unix_s"])
         if not self._epoch_s:
             self._epoch_s.append(started_unix_s)
         self._shift_s = started_unix_s - self._epoch_s[0]
         self._gates = tuple(made(Gate, gate) for gate in told["gates"])
+        for gate in self._gates:
+            if not _GATE_NAME.fullmatch(gate.name):
+                raise ValueError(f"{gate.name!r} is no gate's name")
+        self._known = {gate.name for gate in self._gates}
         self._workers = max(1, int(told["workers"]))
         self._run_id = str(told["run_id"])
         for name in told["claims"]:
             self._claims.setdefault(str(name), len(self._claims))
-        self.about = about
+        self.about = {
+            "index": index,
+            "count": count,
+            "facts": {str(name): str(value) for name, value in about["facts"].items()},
+            "narrowed": bool(about["narrowed"]),
+            "source": str(about["source"]),
+        }
+
+    def _check(self, gate: str | None) -> None:
+        if gate is not None and gate not in self._known:
+            raise ValueError(f"the run has no gate {gate!r}")
 
     # --- tests ------------------------------------------------------------------------
 
