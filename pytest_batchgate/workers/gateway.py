@@ -71,7 +71,8 @@ class Starting:
         self.channel: Any = None
         self.error: str | None = None
         self.refusal: str | None = None  # why the other side is no place to run, and none will do
-        self.sources: Callable[[], Mapping[str, str]] | None = None  # of a remote one: see `remote.greet`
+        self.said: Any = None  # a remote one's standard error: `remote.Said`
+        self.sources: Callable[[], Mapping[str, str]] | None = None  # of a remote one: see `remote.connect`
         self.on_process: Callable[[int], None] | None = None
         self._early: bytes | None = None
         self._doomed = False
@@ -119,7 +120,8 @@ class Starting:
                     channel.send(self._early)
                 self.channel = channel
         except Exception as exc:  # noqa: BLE001 (execnet raises what it meets)
-            self.error = f"could not be started: {type(exc).__name__}: {exc}"
+            kind = "" if self.is_remote else f"{type(exc).__name__}: "  # there it is all words of ours
+            self.error = f"could not be started: {kind}{exc}"
         finally:
             self.ready.set()
 
@@ -128,10 +130,8 @@ class Starting:
         if self.sources is not None:
             from pytest_batchgate.workers import remote
 
-            self.gateway, process = remote.connect(self.spec, number)
-            self._born(process)
             try:
-                return remote.greet(self.gateway, self.spec, self.sources())
+                return remote.connect(self.spec, number, self.sources, born=self._born, known=self._known)
             except remote.RefusedError as exc:
                 self.refusal = str(exc)
                 raise
@@ -157,6 +157,10 @@ class Starting:
         self._born(io.popen)
         self.gateway = gateway_bootstrap.bootstrap(io, spec)
         self.gateway.spec = spec
+
+    def _known(self, gateway: Any) -> None:
+        self.gateway = gateway
+        self.said = getattr(gateway._io, "said", None)
 
     def _born(self, process: Any) -> None:
         with self._lock:

@@ -27,7 +27,7 @@ from pytest_batchgate.workers.environ import TRACE
 from pytest_batchgate.workers.gateway import Gateways, Starting
 from pytest_batchgate.workers.guard import Guard
 from pytest_batchgate.workers.handle import Handle
-from pytest_batchgate.workers.messages import SideMessage
+from pytest_batchgate.workers.messages import OutputPrinted, SideMessage
 from pytest_batchgate.workers.reading import read
 
 if TYPE_CHECKING:  # few runs have workers on other machines
@@ -56,7 +56,7 @@ class WorkerPool:
 
     def __init__(
         self,
-        put: Callable[[Arrival], None],
+        put: Callable[[Arrival | OutputPrinted], None],
         *,
         specs: Sequence[str],
         run_dir: Path,
@@ -152,6 +152,8 @@ class WorkerPool:
         except OSError as exc:
             self._put(Arrival(handle.id, None, f"went away while starting: {exc}"))
             return
+        if starting.said is not None:
+            starting.said.hear(lambda text: self._put(OutputPrinted(handle.name, self._masks.text(text))))
         starting.channel.setcallback(lambda data: self._on_message(handle, data), endmarker=None)
         process = starting.process
         left: tuple[Leftover, ...] = ()

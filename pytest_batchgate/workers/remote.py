@@ -7,10 +7,12 @@ say nothing of either.  Loaded only where a spec asks for it.
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -23,6 +25,10 @@ from pytest_batchgate.workers.pipes import SERVE, Pipes
 
 OPTION = "--batch-tx"
 _SHOWN = 5  # files
+_SSH_FAILED = 255  # its exit code for all that is its own
+_LAST_WORDS_S = 2.0
+_MOST_SAID = 1 << 16  # bytes of standard error, of each worker
+_MOST_PORTS = 65535
 # It never asks for a password: nobody could type one.  Whoever is silent for a minute is gone.
 _SSH_OPTIONS = ("BatchMode=yes", "ConnectTimeout=20", "ServerAliveInterval=15", "ServerAliveCountMax=4")
 # Runs on the other side, where nothing of ours is known to be installed.
@@ -55,6 +61,10 @@ class RefusedError(Exception):
     """The other side is no place to run these tests."""
 
 
+class UnreachableError(Exception):
+    """Nobody answers there; somebody may, another time."""
+
+
 def check_spec(spec: str) -> None:
     """Raises OptionError for a remote spec that says too little, or what has no meaning."""
     try:
@@ -62,12 +72,12 @@ def check_spec(spec: str) -> None:
     except (AttributeError, ValueError) as problem:
         raise OptionError(f"{spec!r} is no worker spec: {problem}", where=OPTION) from None
     example = "ssh=user@host//python=python3.12//chdir=/srv/repo"
-    if not isinstance(parsed.chdir, str):
+    if not isinstance(parsed.chdir, str) or not parsed.chdir:
         todo = f"Say where the repository is there, as in {example}"
         raise OptionError(f"{spec!r} has no chdir", where=OPTION, todo=todo)
     if parsed.socket is not None:
         host, _, port = str(parsed.socket).rpartition(":")
-        if not host or not port.isdecimal():
+        if not host or not (port.isascii() and port.isdecimal() and int(port[:9]) <= _MOST_PORTS):
             raise OptionError(f"{spec!r} names no host and port", where=OPTION, todo="socket=HOST:PORT")
         if parsed.python:
             raise OptionError(
@@ -75,7 +85,7 @@ def check_spec(spec: str) -> None:
                 where=OPTION,
                 todo="Leave it out: who listens there is one already",
             )
-    elif not isinstance(parsed.ssh, str):
+    elif not isinstance(parsed.ssh, str) or not parsed.ssh.strip():
         raise OptionError(f"{spec!r} names no host", where=OPTION, todo=f"As in {example}")
 
 
@@ -84,31 +94,110 @@ def root_of(spec: str) -> str:
     return str(execnet.XSpec(spec).chdir)
 
 
+class Said:
+    """What ssh, and the worker behind it, write to standard error.
+
+    A test may write there, too: it is kept until somebody listens, who knows what must not be shown.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._kept: list[str] = []
+        self._listener: Callable[[str], None] | None = None
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._read, name="batchgate-ssh-says", daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        room = _MOST_SAID
+        with contextlib.suppress(OSError, ValueError), self._stream as stream:
+            while line := stream.readline(_MOST_SAID):
+                room -= len(line)
+                if room < 0:  # read on, so that nobody there has to wait
+                    continue
+                text = line.decode("utf-8", "backslashreplace").rstrip()
+                with self._lock:
+                    self._kept.append(text)
+                    if self._listener is not None:
+                        self._listener(text)
+
+    def hear(self, listener: Callable[[str], None]) -> None:
+        """``listener`` is called in a thread, for each line so far and to come."""
+        with self._lock:
+            for text in self._kept:
+                listener(text)
+            self._listener = listener
+
+    def last(self) -> str:
+        """The last line of a process that has ended."""
+        self._thread.join(_LAST_WORDS_S)
+        with self._lock:
+            return next((text for text in reversed(self._kept) if text.strip()), "")
+
+
 class _SshPipes(Pipes):
     """Beyond the reach of Ctrl-C, so that the other side hears of it through us and can tear down."""
 
     def __init__(self, args: list[str], execmodel: Any) -> None:
         self.popen = process = subprocess.Popen(
-            args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            args,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
+        self.said = Said(process.stderr)
         gateway_base.Popen2IO.__init__(self, process.stdin, process.stdout, execmodel=execmodel)
 
 
-def connect(text: str, number: int) -> tuple[Any, Any]:
-    """A gateway, and its process on this machine or None.  Raises what execnet raises."""
+def connect(
+    text: str,
+    number: int,
+    sources: Callable[[], Mapping[str, str]],
+    *,
+    born: Callable[[Any], None],
+    known: Callable[[Any], None],
+) -> Any:
+    """The channel to a worker there that is ready to serve.
+
+    ``sources``: digests of the files that must be the same there.  ``born`` is told the process on
+    this machine, ``known`` the gateway, before anybody is waited for.
+
+    Raises RefusedError, or UnreachableError.
+    """
     spec = execnet.XSpec(f"{text}//id=worker-{number}//execmodel=main_thread_only")
     execmodel = gateway_base.get_execmodel("main_thread_only")
-    io: Any
-    if spec.socket:
-        from execnet import gateway_socket
+    where = text.partition("//")[0]
+    io: Any = None
+    try:
+        if spec.socket:
+            from execnet import gateway_socket
 
-        io = gateway_socket.create_io(spec, execnet.Group(), execmodel=execmodel)
-    else:
-        io = _SshPipes(_ssh_argv(spec), execmodel)
-        io.remoteaddress = spec.ssh
-    gateway = gateway_bootstrap.bootstrap(io, spec)
-    gateway.spec = spec
-    return gateway, getattr(io, "popen", None)
+            io = gateway_socket.create_io(spec, execnet.Group(), execmodel=execmodel)
+        else:
+            io = _SshPipes(_ssh_argv(spec), execmodel)
+            io.remoteaddress = spec.ssh
+            born(io.popen)
+        gateway = gateway_bootstrap.bootstrap(io, spec)
+        gateway.spec = spec
+        known(gateway)
+        return greet(gateway, text, sources())
+    except RefusedError:
+        raise
+    except Exception as exc:
+        if not isinstance(io, _SshPipes):
+            raise UnreachableError(f"{where} cannot be reached: {str(exc) or type(exc).__name__}") from exc
+        raise UnreachableError(_why_not(io, where, str(spec.python), exc)) from exc
+
+
+def _why_not(io: _SshPipes, where: str, python: str, problem: Exception) -> str:
+    """By how ssh ended, and what it said."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        io.popen.wait(_LAST_WORDS_S)
+    said = io.said.last() or f"{type(problem).__name__}: {problem}"
+    if io.popen.returncode == _SSH_FAILED:
+        return f"{where} cannot be reached: {said}"
+    return f"{python} on {where} does not answer: {said}"
 
 
 def _ssh_argv(spec: Any) -> list[str]:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,6 +115,27 @@ def test_another_content_or_version_is_refused_naming_both_sides(tmp_path: Path,
     other = repo.run(f"--batch-tx={sshd.spec(there, str(python))}", "-q")
     assert other.code == 4, other.out
     assert f"on ssh=box has other versions: pytest 7.0 there, {pytest.__version__} here" in other.out
+
+
+def test_who_does_not_answer_is_told_by_ssh_and_let_go_of(tmp_path: Path, sshd: Sshd) -> None:
+    """And what stands behind the line says nothing in our name: its errors go by the worker's, masked."""
+    says = "import os\ndef test_a(): os.write(2, b'\\n::error::hidden-value\\n')\n"
+    repo, there = both(tmp_path, test_a=says)
+    lost = repo.run(f"--batch-tx={sshd.spec(there, '/nowhere/python')}", "-q")
+    assert lost.code == 1, lost.out
+    assert "could not be started: /nowhere/python on ssh=box does not answer: sh: " in lost.out
+    said = repo.run(f"--batch-tx={sshd.spec(there, sys.executable)}", "-s", MY_TOKEN="hidden-value")
+    assert "[gw0] ::error::***" in said.expect(0, test_a="passed").out
+    assert not [line for line in said.out.splitlines() if line.startswith("::") or "hidden" in line]
+
+    config = tmp_path / "silent"
+    config.write_text("Host box\n  ProxyCommand exec sleep 60\n")
+    process = repo.start(f"--batch-tx=ssh=box//ssh_config={config}//chdir={there}")
+    until((repo.root / "notes").exists)  # of the first gate: the run is on its way
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    assert repo.finish(process).code == 2  # whoever is left behind would hold its output
+    assert time.monotonic() - began < 10.0
 
 
 def test_an_interrupt_tears_down_what_runs_there(tmp_path: Path, sshd: Sshd) -> None:

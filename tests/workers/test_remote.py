@@ -30,7 +30,10 @@ def test_specs_are_multiplied_and_kept() -> None:
     [
         ("ssh=host", "has no chdir. Say where the repository is there, as in ssh=user@host//"),
         ("ssh=host//chdir", "has no chdir"),
+        ("ssh=host//chdir=", "has no chdir"),
         ("ssh//chdir=/x", "names no host"),
+        ("ssh=//chdir=/x", "names no host"),
+        ("socket=host:65536//chdir=/x", "names no host and port"),
         ("ssh=host//chdir=/x//chdir=/y", "is no worker spec"),
         ("socket=host//chdir=/x", "names no host and port"),
         ("socket=host:x//chdir=/x", "names no host and port"),
