@@ -21,6 +21,7 @@ from pytest_batchgate.core.events import (
     GateWillRetry,
     Noticed,
     RunFinished,
+    RunStarted,
     TestsWereCarried,
     TestsWereRun,
     TestWasLost,
@@ -118,10 +119,13 @@ def is_whole(path: Path) -> bool:
     """Whether the file tells of a run that was no shard, such as a joined one."""
     try:
         with path.open("rb") as file:
-            told = json.loads(file.readline())
-        return type(told) is dict and told.get("event") == "RunStarted" and "shard" not in told
-    except (OSError, ValueError, RecursionError):
-        return False
+            for line in file:
+                told = json.loads(line)
+                if told["event"] != Noticed.__name__:  # that may be before all else
+                    return bool(told["event"] == RunStarted.__name__ and "shard" not in told)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        pass
+    return False
 
 
 def _take(reader: _Reader, line: bytes, count: int, shown: str) -> None:
@@ -152,6 +156,7 @@ class _Reader:
         self._shift_s = 0.0
         self._gates: tuple[Gate, ...] = ()
         self._known: set[str] = set()
+        self._early: list[dict[str, Any]] = []  # what was said before the run began
         self._workers = 1
         self._run_id = ""
         self._events: list[Event] = []
@@ -184,9 +189,14 @@ class _Reader:
     def read(self, told: dict[str, Any]) -> None:
         name = told["event"]
         if self.about is None:
-            if name != "RunStarted" or told["schema"] != SCHEMA:
+            if name == Noticed.__name__:
+                self._early.append(told)
+                return
+            if name != RunStarted.__name__ or told["schema"] != SCHEMA:
                 raise ValueError("it does not begin as a run does")
             self._begin(told)
+            for notice in self._early:
+                self.read(notice)
             return
         told["at"] = number(told["at"]) + self._shift_s
         if name in _PLAIN:

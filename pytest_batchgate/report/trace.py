@@ -173,7 +173,8 @@ def _slices(row: list[_Slice], tid: int) -> list[str]:
     row.sort(key=itemgetter(0))
     lines = []
     head = f'{{"ph":"X","pid":{_PID},"tid":{tid},"ts":'
-    for (start_s, end_s, rest), (next_s, _, _) in zip(row, [*row[1:], _AFTER], strict=True):
+    followers = [*row[1:], _AFTER] if row else []  # of a worker that was lost before it did anything
+    for (start_s, end_s, rest), (next_s, _, _) in zip(row, followers, strict=True):
         begin, end = _us(start_s), _us(min(end_s, next_s))
         lines.append(f'{head}{begin},"dur":{max(0, end - begin)},{rest}}}')
     return lines

@@ -12,14 +12,14 @@ from report_kit import RUN_ID, STARTED_UNIX_S, FakeTeller, Written, feed, hostil
 
 from pytest_batchgate.core.breaker import BreakerChange, BreakerState, Trigger
 from pytest_batchgate.core.bus import Subscriber
-from pytest_batchgate.core.events import BreakerChanged, Event, RunFinished, RunStarted, TestsWereRun
+from pytest_batchgate.core.events import BreakerChanged, Event, Noticed, RunFinished, RunStarted, TestsWereRun
 from pytest_batchgate.core.joining import Part
 from pytest_batchgate.core.model import Finding, GateName
 from pytest_batchgate.errors import ReportError
 from pytest_batchgate.report.journal import Journal
 from pytest_batchgate.report.jsonreport import JsonReport
 from pytest_batchgate.report.junit import JunitReport
-from pytest_batchgate.report.replay import ReplayTeller, read_part
+from pytest_batchgate.report.replay import ReplayTeller, is_whole, read_part
 from pytest_batchgate.report.structure import made, number
 from pytest_batchgate.report.summary import Summary
 from pytest_batchgate.report.told import Teller
@@ -107,6 +107,18 @@ def test_a_breaker_is_read_back(tmp_path: Path) -> None:
     )
     event = BreakerChanged(1.0, GateName("unit"), change, 3)
     assert read(journal(tmp_path / "j", [*story()[:1], event])).events == (event,)
+
+
+def test_what_is_said_before_the_run_begins_is_read_too(tmp_path: Path) -> None:
+    """As a resumed one does, one with workers elsewhere, and whoever warns of the configuration."""
+    early = Noticed(0.0, "continues the run of yesterday")
+    path = journal(tmp_path / "j", [early, *story()])
+    part = read(path)
+    assert part.events[0] == early
+    assert len(part.events) == len(story()) - 1
+    assert not is_whole(path)
+    path.write_bytes(path.read_bytes().replace(b'"shard":{', b'"other":{', 1))
+    assert is_whole(path)
 
 
 def test_a_run_that_was_killed_is_read_as_far_as_it_came(tmp_path: Path) -> None:

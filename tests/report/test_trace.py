@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from report_kit import RUN_ID, FakeTeller, Written, check, feed, hostile, many, story
 
-from pytest_batchgate.core.events import CommandUse, Event, RunFinished, Sampled, WorkerUse
+from pytest_batchgate.core.events import CommandUse, Event, RunFinished, Sampled, WorkerStopped, WorkerUse
 from pytest_batchgate.core.model import GateName
 from pytest_batchgate.report.trace import TraceReport
 
@@ -86,6 +86,14 @@ def sample(at: float, workers: dict[str, float], lint: tuple[float, float] | Non
         return Sampled(at, uses, ())
     command = CommandUse(gate=GateName("lint"), cpu_s=lint[0], rss_bytes=1 << 19, looked_at=lint[1])
     return Sampled(at, uses, (command,))
+
+
+def test_a_worker_that_was_lost_before_it_did_anything() -> None:
+    head, *rest = story()
+    document = json.loads(written([head, WorkerStopped(0.1, "gw9", "was killed"), *rest]))
+    named = rows(document)
+    told = [each for each in document["traceEvents"] if named.get(each["tid"]) == "gw9" and each["ph"] != "M"]
+    assert [each["name"] for each in told] == ["gw9 was lost: was killed"]
 
 
 def test_cpu_and_memory_are_counters() -> None:
