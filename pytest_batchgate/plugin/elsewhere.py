@@ -14,7 +14,7 @@ from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.store.content import is_source
 from pytest_batchgate.workers.environ import worker_environment
 from pytest_batchgate.workers.remote import root_of
-from pytest_batchgate.workers.worker_remote import digest
+from pytest_batchgate.workers.worker_remote import bearing, digest
 
 # Of our environment what decides how a pytest session is put together.
 _PASSED_ON = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTHONHASHSEED")
@@ -62,16 +62,17 @@ def _moved(path: str, here: str, there: str) -> str:
 def sources(rootdir: Path) -> dict[str, str]:
     """Digests of what may bear on any test: Python and configuration files under the rootdir, by their path.
 
-    With git those that are tracked or would be; else all but hidden folders.
+    With git those that are tracked or would be; else all but hidden folders.  Without a digest: what
+    pytest finds by itself and git ignores, which the other side may have.
     """
-    found = {}
+    found: dict[str, str] = {}
     for name in _names(rootdir):
         if is_source(name):
             try:
                 found[name] = digest(rootdir / name)
             except OSError:  # deleted, and not yet told to git
                 continue
-    return found
+    return found | dict.fromkeys(bearing(str(rootdir), found) - found.keys(), "")
 
 
 def _names(rootdir: Path) -> list[str]:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+_FOUND = (
+    *("conftest.py", "test_*.py", "*_test.py"),
+    *("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "tox.ini", "setup.cfg"),
+)
 
 
 def digest(path: Path) -> str:
@@ -12,9 +19,30 @@ def digest(path: Path) -> str:
     return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
 
 
+def bearing(root: str, names: Iterable[str]) -> set[str]:
+    """What pytest finds by itself in the folders of ``names`` under ``root``: tests, conftests, settings."""
+    found: set[str] = set()
+    for folder in {os.path.dirname(name) for name in names} | {""}:  # noqa: PTH120 - names are texts here
+        try:
+            with os.scandir(os.path.join(root, folder)) as entries:  # noqa: PTH118
+                inside = [entry.name for entry in entries if entry.is_file()]
+        except OSError:
+            continue
+        found.update(
+            f"{folder}/{name}" if folder else name
+            for name in inside
+            if any(fnmatch.fnmatchcase(name, form) for form in _FOUND)
+        )
+    return found
+
+
 def differing(sources: Mapping[str, str]) -> list[str]:
-    """The files of ``sources`` that are missing under the working directory, or have another digest."""
-    return [name for name, known in sources.items() if _digest_or_none(Path(name)) != known]
+    """The files of ``sources`` that are missing under the working directory, or have another digest.
+
+    Then what pytest would find here and not there.  Without a digest a file may be as it is, or missing.
+    """
+    files = [name for name, known in sources.items() if known and _digest_or_none(Path(name)) != known]
+    return files + sorted(bearing(".", sources) - sources.keys())
 
 
 def _digest_or_none(path: Path) -> str | None:

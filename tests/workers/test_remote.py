@@ -114,3 +114,13 @@ def test_what_may_bear_on_tests_is_compared(
     (there / "more.py").write_text("")
     (there / "conftest.py").unlink()
     assert differing(found) == ["conftest.py", "src/a.py"]
+    for root in (there, here):
+        for name in ("src/test_stale.py", "src/conftest.py", "src/also_test.py", "src/pytest.ini"):
+            (root / name).write_text("")
+        if root is there:
+            stale = ["src/also_test.py", "src/conftest.py", "src/pytest.ini", "src/test_stale.py"]
+            assert differing(found) == ["conftest.py", "src/a.py", *stale], "pytest would find them"
+    (here / ".gitignore").write_text(".hidden\nsrc/test_*\n")
+    (there / "src" / "test_stale.py").write_text("else")
+    expected = ["conftest.py", "src/a.py"] if git else ["conftest.py", "src/a.py", "src/test_stale.py"]
+    assert differing(sources(here)) == expected, "what git ignores here may be there"
