@@ -14,7 +14,7 @@ from pytest_batchgate.plugin.launch import Launch
 from pytest_batchgate.store.content import is_source
 from pytest_batchgate.workers.environ import worker_environment
 from pytest_batchgate.workers.remote import root_of
-from pytest_batchgate.workers.worker_remote import bearing, digest
+from pytest_batchgate.workers.worker_remote import bearing, digest, moved, moved_arg
 
 # Of our environment what decides how a pytest session is put together.
 _PASSED_ON = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTHONHASHSEED")
@@ -37,26 +37,13 @@ def early_message(launch: Launch, config: pytest.Config, slot: int, env: Mapping
     }
     return {
         "sys_path": None,
-        "cwd": _moved(str(config.invocation_params.dir), here, there),
-        "args": [_moved_arg(str(arg), here, there) for arg in config.invocation_params.args],
+        "root": there,
+        "cwd": moved(str(config.invocation_params.dir), here, there),
+        "args": [moved_arg(str(arg), here, there) for arg in config.invocation_params.args],
         "env": worker_environment({}, run_id=launch.run_id, slot=slot, extra=extra),
         "unset": [name for name in _PASSED_ON if name not in os.environ],
         "output": None,
     }
-
-
-def _moved_arg(arg: str, here: str, there: str) -> str:
-    """``/our/root/tests`` and ``--rootdir=/our/root``, as they are called on the other side."""
-    if arg.startswith("-") and "=" in arg:
-        option, _, value = arg.partition("=")
-        return f"{option}={_moved(value, here, there)}"
-    return _moved(arg, here, there)
-
-
-def _moved(path: str, here: str, there: str) -> str:
-    if path == here:
-        return there
-    return there.rstrip("/") + path[len(here) :] if path.startswith(here.rstrip("/") + "/") else path
 
 
 def sources(rootdir: Path) -> dict[str, str]:

@@ -279,7 +279,7 @@ def expand_tx(specs: Iterable[str]) -> tuple[str, ...]:
     expanded: list[str] = []
     for spec in specs:
         times, star, rest = spec.partition("*")
-        count, one = (times, rest) if star and times.isdecimal() else ("1", spec)
+        count, one = (times, rest) if star and times.isdecimal() and len(times) < 9 else ("1", spec)
         kind = one.partition("//")[0]
         if kind.partition("=")[0] in {"ssh", "socket"} and 1 <= int(count) <= MAX_WORKERS:
             from pytest_batchgate.workers.remote import check_spec
@@ -291,6 +291,10 @@ def expand_tx(specs: Iterable[str]) -> tuple[str, ...]:
                 where="--batch-tx",
                 todo=_SPECS,
             )
+        elif kind != one:
+            from pytest_batchgate.workers.remote import parse_spec
+
+            parse_spec(one)
         expanded += [one] * int(count)
     return tuple(expanded)
 

@@ -65,12 +65,21 @@ class UnreachableError(Exception):
     """Nobody answers there; somebody may, another time."""
 
 
-def check_spec(spec: str) -> None:
-    """Raises OptionError for a remote spec that says too little, or what has no meaning."""
+def parse_spec(spec: str) -> Any:
+    """execnet's XSpec.  Raises OptionError for what is none, or says what is ours to say."""
     try:
         parsed = execnet.XSpec(spec)
     except (AttributeError, ValueError) as problem:
         raise OptionError(f"{spec!r} is no worker spec: {problem}", where=OPTION) from None
+    for name in ("id", "execmodel"):
+        if getattr(parsed, name) is not None:
+            raise OptionError(f"{spec!r} has a key {name}", where=OPTION, todo="Leave it out")
+    return parsed
+
+
+def check_spec(spec: str) -> None:
+    """Raises OptionError for a remote spec that says too little, or what has no meaning."""
+    parsed = parse_spec(spec)
     example = "ssh=user@host//python=python3.12//chdir=/srv/repo"
     if not isinstance(parsed.chdir, str) or not parsed.chdir:
         todo = f"Say where the repository is there, as in {example}"

@@ -83,8 +83,12 @@ def import_pytest() -> None:
 
 def _prepare(early: dict[str, Any]) -> pytest.Config:
     global preparing  # noqa: PLW0603 (there is one session per process)
-    if early["sys_path"] is not None:  # on another machine it has its own
+    if early["sys_path"] is not None:
         sys.path[:] = early["sys_path"]
+    else:  # on another machine it has its own
+        from pytest_batchgate.workers.worker_remote import settled
+
+        early = settled(early, os.getcwd())  # noqa: PTH109 - little is imported here
     os.chdir(early["cwd"])
     for name in early["unset"]:
         os.environ.pop(name, None)

@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 _FOUND = (
     *("conftest.py", "test_*.py", "*_test.py"),
@@ -50,3 +51,27 @@ def _digest_or_none(path: Path) -> str | None:
         return digest(path)
     except OSError:
         return None
+
+
+def settled(early: Mapping[str, Any], root: str) -> dict[str, Any]:
+    """The first message, with paths as they are: a home may be called ``~``.  ``root``: the repository."""
+    told = early.get("root")
+    if told is None:
+        return dict(early)
+    args = [moved_arg(arg, told, root) for arg in early["args"]]
+    return {**early, "root": root, "cwd": moved(early["cwd"], told, root), "args": args}
+
+
+def moved_arg(arg: str, here: str, there: str) -> str:
+    """``/our/root/tests`` and ``--rootdir=/our/root``, as they are called on the other side."""
+    if arg.startswith("-") and "=" in arg:
+        option, _, value = arg.partition("=")
+        return f"{option}={moved(value, here, there)}"
+    return moved(arg, here, there)
+
+
+def moved(path: str, here: str, there: str) -> str:
+    """``path`` under ``here`` as it is called under ``there``; any other as it is."""
+    if path == here:
+        return there
+    return there.rstrip("/") + path[len(here) :] if path.startswith(here.rstrip("/") + "/") else path

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from pytest_batchgate.errors import OptionError
-from pytest_batchgate.plugin.elsewhere import _moved_arg, sources
+from pytest_batchgate.plugin.elsewhere import sources
 from pytest_batchgate.plugin.options import expand_tx
 from pytest_batchgate.workers import wire
 from pytest_batchgate.workers.line import LOST, Line
-from pytest_batchgate.workers.worker_remote import differing
+from pytest_batchgate.workers.worker_remote import differing, moved_arg, settled
 
 
 def test_specs_are_multiplied_and_kept() -> None:
@@ -39,6 +39,10 @@ def test_specs_are_multiplied_and_kept() -> None:
         ("socket=host:x//chdir=/x", "names no host and port"),
         ("socket=host:1//chdir=/x//python=y", "names a Python"),
         ("0*ssh=host//chdir=/x", "is no worker spec"),
+        ("9" * 5000 + "*popen", "is no worker spec"),
+        ("popen//id=a", "has a key id. Leave it out"),
+        ("ssh=host//chdir=/x//execmodel=thread", "has a key execmodel"),
+        ("popen//python=a//python=b", "is no worker spec"),
         ("vagrant_ssh=box//chdir=/x", "is no worker spec"),
     ],
 )
@@ -51,11 +55,26 @@ def test_specs_that_say_too_little_are_refused_in_one_message(spec: str, words: 
 
 def test_paths_of_the_command_line_are_those_of_the_other_side() -> None:
     moved = [
-        _moved_arg(arg, "/a/repo", "/b") for arg in ("/a/repo", "/a/repo/t.py::x", "/a/repository", "t.py")
+        moved_arg(arg, "/a/repo", "/b") for arg in ("/a/repo", "/a/repo/t.py::x", "/a/repository", "t.py")
     ]
     assert moved == ["/b", "/b/t.py::x", "/a/repository", "t.py"]
-    assert _moved_arg("--rootdir=/a/repo", "/a/repo", "/b") == "--rootdir=/b"
-    assert _moved_arg("-k=x", "/a/repo", "/b") == "-k=x"
+    assert moved_arg("--rootdir=/a/repo", "/a/repo", "/b") == "--rootdir=/b"
+    assert moved_arg("-k=x", "/a/repo", "/b") == "-k=x"
+
+
+def test_a_folder_relative_to_home_is_what_it_is_there() -> None:
+    """The greeting went there; from then on its own name is known."""
+    early = {
+        "root": "~/repo",
+        "cwd": "~/repo/sub",
+        "args": ["--rootdir=~/repo", "~/repo/t.py::x", "~/repository"],
+    }
+    assert settled(early, "/home/me/repo") == {
+        "root": "/home/me/repo",
+        "cwd": "/home/me/repo/sub",
+        "args": ["--rootdir=/home/me/repo", "/home/me/repo/t.py::x", "~/repository"],
+    }
+    assert settled(early | {"root": None}, "/x") == early | {"root": None}, "on this machine nothing is moved"
 
 
 def test_a_line_tells_a_crash_from_a_cut() -> None:
