@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pytest_batchgate import __version__
-from pytest_batchgate.commands.base import EXIT_GOOD, EXIT_INTERRUPTED, EXIT_USAGE
+from pytest_batchgate.commands.base import EXIT_GOOD, EXIT_INTERRUPTED, EXIT_PROBLEMS, EXIT_USAGE
 from pytest_batchgate.errors import BatchGateError
 
 _COMMANDS = {
@@ -36,6 +36,8 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code.  A mistake in the arguments raises SystemExit, as in argparse."""
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - till the end
     words = list(sys.argv[1:] if argv is None else argv)
     name = words[0] if words and words[0] in _COMMANDS else None
     command = importlib.import_module(f"pytest_batchgate.commands.{name}") if name else None
@@ -48,16 +50,35 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.declare(added)
     options = parser.parse_args(words)
     assert command is not None  # argparse takes no other word
+    code = EXIT_GOOD
     try:
-        code: int = command.run(options)
+        code = command.run(options)
         sys.stdout.flush()
     except BatchGateError as problem:
         sys.stderr.write(f"batchgate {name}: error: {problem}\n")
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read has gone; without this the interpreter would complain about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_GOOD
+    except BrokenPipeError:  # whoever read has gone; a verdict stands
+        _forget_output()
+    except OSError as problem:
+        if not _is_full():
+            raise
+        _forget_output()
+        sys.stderr.write(f"batchgate {name}: error: the output cannot be written: {problem.strerror}\n")
+        return code or EXIT_PROBLEMS
     return code
+
+
+def _is_full() -> bool:
+    """Whether it is standard output that cannot take more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _forget_output() -> None:
+    """Without this the interpreter would complain about what is left at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

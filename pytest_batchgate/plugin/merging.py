@@ -155,7 +155,8 @@ class _Brief:
 
 
 def _print(text: str, /, **_markup: bool) -> None:
-    print(text)
+    with contextlib.suppress(OSError):  # nobody reads: reports and the verdict are still to come
+        print(text, flush=True)
 
 
 def _subscribe_reports(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -153,6 +154,25 @@ def test_without_a_plan_files_go_by_their_path_and_an_idle_shard_is_fine(tmp_pat
         merged = merge(repo, "shards", "--out", "shards")
         assert merged.returncode == 1, merged.stdout + merged.stderr
         assert merged.stdout.splitlines()[-1] == "failed (exit code 1): e2e empty"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest_batchgate",
+        "merge",
+        "shards/1",
+        "shards/2",
+        "shards/3",
+        "--out",
+        "unread",
+    ]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as unread:
+        done = subprocess.run(
+            command, cwd=tmp_path, stdout=unread, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, ""), "a verdict is one also if nobody reads it"
+    assert "e2e" in (tmp_path / "unread" / "summary.md").read_text()
     plain = repo.run("--batch-report-dir=plain", "-k", "one")
     assert plain.code == 0
     no_shard = merge(repo, "plain")
