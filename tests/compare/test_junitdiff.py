@@ -190,3 +190,13 @@ def test_an_unreadable_file_is_named(
         bad.write_text(content, encoding="utf-8")
     assert main([str(good), str(bad)]) == 2
     assert str(bad) in capsys.readouterr().err
+
+
+def test_a_time_of_day_in_an_id_is_when_the_suite_ran(tmp_path: Path) -> None:
+    """What else a parameter says counts."""
+    reports = []
+    for number, name in enumerate(("at[1-21:56:25 2026]", "at[1-22:01:07 2026]", "at[2-21:56:25 2026]")):
+        reports.append(tmp_path / f"{number}.xml")
+        reports[-1].write_text(f'<testsuites><testcase classname="c" name="{name}"/></testsuites>')
+    assert compare_files(reports[0], reports[1]) == []
+    assert len(compare_files(reports[0], reports[2])) == 2
