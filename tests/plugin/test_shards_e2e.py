@@ -52,6 +52,7 @@ def run_all(repo: Repo, *args: str, folder: str) -> list[Result]:
         repo.start(
             f"--batch-shard={index}/{COUNT}",
             f"--batch-report-dir={folder}/{index}",
+            f"--junitxml={folder}-{index}.xml",
             "--batch-workers=1",
             "-p",
             "no:cacheprovider",
