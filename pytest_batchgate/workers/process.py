@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import resource
 import select
 import signal
 import subprocess
@@ -28,6 +27,7 @@ from pathlib import Path
 import psutil
 
 from pytest_batchgate.core.valuetypes import dataclass
+from pytest_batchgate.workers.peak import own_peak_bytes, peak_bytes
 from pytest_batchgate.workers.younger import Younger, ancestors, read_proc
 
 _SCANS = 4  # when processes came and went during the one before
@@ -325,7 +325,7 @@ class Child:
         )
         self.pid = self._popen.pid
         # A child begins its life with the peak of the process it was made from.
-        self._peak_before = _peak_bytes(_own_usage().ru_maxrss)
+        self._peak_before = own_peak_bytes()
         self._exit: Exit | None = None
         self._pidfd: int | None = None
         with contextlib.suppress(OSError, AttributeError):
@@ -386,14 +386,6 @@ class Child:
             return False
         code = os.waitstatus_to_exitcode(status)
         self._popen.returncode = code
-        peak = _peak_bytes(usage.ru_maxrss)
+        peak = peak_bytes(usage.ru_maxrss)
         self._exit = Exit(code, usage.ru_utime + usage.ru_stime, peak if peak > self._peak_before else 0)
         return True
-
-
-def _own_usage() -> resource.struct_rusage:
-    return resource.getrusage(resource.RUSAGE_SELF)
-
-
-def _peak_bytes(maxrss: int) -> int:
-    return maxrss if sys.platform == "darwin" else maxrss * 1024
