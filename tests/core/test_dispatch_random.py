@@ -17,7 +17,7 @@ from worlds import calm_worlds, worlds
 
 pytestmark = pytest.mark.slow  # and the same on every interpreter
 
-EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "200"))
 PROFILE = settings(
     max_examples=EXAMPLES,
     deadline=None,
