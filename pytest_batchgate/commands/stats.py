@@ -117,7 +117,7 @@ def lines(found: dict[str, Any], *, width: int, unicode: bool) -> Iterator[tuple
                 row["gate"],
                 duration(row["wall_s"]),
                 duration(row["cpu_s"]),
-                size(row["peak_rss_bytes"]),
+                size(row["peak_rss_bytes"]) if row["peak_rss_bytes"] else "-",  # too small to be told
                 str(row["runs"]),
             )
             for row in found["slowest_gates"]
